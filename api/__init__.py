@@ -1,0 +1,1 @@
+"""HTTP for clients. Imports no torch."""

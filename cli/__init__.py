@@ -1,0 +1,1 @@
+"""`rft`, the command line."""

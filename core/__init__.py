@@ -1,0 +1,1 @@
+"""Shared kernel: settings, errors, tables and stores. Imports nothing of ours."""

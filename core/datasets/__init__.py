@@ -1,0 +1,1 @@
+"""Datasets: reading and checking JSON Lines files of hostile origin."""

@@ -1,0 +1,29 @@
+"""Ids in OpenAI's style: a prefix that names the kind, then random characters."""
+
+from __future__ import annotations
+
+import secrets
+import string
+
+_ALPHABET = string.ascii_letters + string.digits
+
+LENGTHS = {
+    "file-": 22,
+    "ftjob-": 24,
+    "ftevent-": 24,
+    "ftckpt_": 24,
+    "key_": 16,
+    "proj_": 16,
+    "req_": 24,
+    "chatcmpl-": 24,
+}
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id, e.g. `new_id("ftjob-")` gives `ftjob-` and 24 letters or digits."""
+    return prefix + random_text(LENGTHS[prefix])
+
+
+def random_text(length: int) -> str:
+    """`length` letters and digits from the system's secure generator."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -1,0 +1,1 @@
+"""A job's life: states, stores, leases, the runner's journal, hyperparameters."""

@@ -1,0 +1,75 @@
+"""Settings: environment variables with the prefix `RFT_` (or a `.env` file), read once into a frozen value."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_PROJECT = "proj_default"
+
+
+class Settings(BaseSettings):
+    """What differs between one machine and many is only what stands here.
+
+    Paths and URLs left empty are derived from `data_dir`: SQLite, local objects and models below it.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RFT_", env_file=".env", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_dir: Path = Path("rft-data")
+    api_key: str | None = None
+    """A key to create at the first start of the embedded service; otherwise one is made and printed once."""
+    database_url: str = ""
+    redis_url: str | None = None
+    object_store_url: str = ""
+    models: Path | None = None
+    """A YAML file: served base models, their sources, aliases. Without it the embedded default model is served."""
+    model_dir: Path = Path()
+    """Where `rft models fetch` keeps prepared base models."""
+
+    lease_seconds: float = Field(default=30.0, gt=0)
+    poll_seconds: float = Field(default=0.5, gt=0)
+    sandbox_level: int = 0
+    grader_python: str | None = None
+    """The interpreter of python graders; the service's own where unset."""
+    sampler_device: str = "cpu"
+    runner_device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(default=0, ge=0)
+    """Threads of a runner's matrix products; 0 takes the machine's cores. Part of what makes a run repeatable."""
+    max_file_bytes: int = 512 * 1024 * 1024
+    organization: str = "local"
+    """The slug in names of tuned models, `ft:<base>:<organization>:<suffix>:<id>`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, values: dict[str, object]) -> dict[str, object]:
+        data_dir = Path(str(values.get("data_dir") or "rft-data")).absolute()
+        derived = {
+            "data_dir": data_dir,
+            "database_url": f"sqlite:///{data_dir / 'touchstone.db'}",
+            "object_store_url": f"file://{data_dir / 'objects'}",
+            "model_dir": data_dir / "models",
+        }
+        return {**values, **{name: value for name, value in derived.items() if not values.get(name) or name == "data_dir"}}
+
+    @property
+    def grader_socket(self) -> Path:
+        """The unix socket of the grader process."""
+        return self.data_dir / "run" / "grader.sock"
+
+    @property
+    def sampler_socket(self) -> Path:
+        """The unix socket of the sampler process."""
+        return self.data_dir / "run" / "sampler.sock"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings, read at first use."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""Objects (files, rollouts, checkpoints) and manifests over them."""

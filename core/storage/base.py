@@ -1,0 +1,65 @@
+"""The seam to object storage, and the only kind of name it accepts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_\-][A-Za-z0-9_.\-]{0,127}")
+
+
+@dataclass(frozen=True)
+class ObjectKey:
+    """A name made of server-chosen segments, so that no client's text can reach a path. Raises ValueError on anything else."""
+
+    segments: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.segments or not all(_SEGMENT.fullmatch(segment) for segment in self.segments):
+            raise ValueError(f"not an object key: {self.segments!r}")
+
+    @classmethod
+    def of(cls, *segments: str) -> ObjectKey:
+        """`ObjectKey.of("proj", "files", "file-1")`."""
+        return cls(segments)
+
+    @classmethod
+    def parse(cls, text: str) -> ObjectKey:
+        """The inverse of `str(key)`."""
+        return cls(tuple(text.split("/")))
+
+    def __str__(self) -> str:
+        return "/".join(self.segments)
+
+    def __truediv__(self, segment: str) -> ObjectKey:
+        return ObjectKey((*self.segments, segment))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a finished write left behind."""
+
+    key: ObjectKey
+    bytes: int
+    sha256: str
+
+
+class ObjectStore(Protocol):
+    """Whole objects under keys. A write is durable and complete when `put` returns, and leaves nothing when it raises."""
+
+    def put(self, key: ObjectKey, chunks: Iterable[bytes], *, max_bytes: int | None = None) -> Stored:
+        """Write an object, replacing any before it. Raises `TooLarge` past `max_bytes`, `StorageFull` where there is no room."""
+
+    def open(self, key: ObjectKey) -> BinaryIO:
+        """A reader over the whole object, to be closed by the caller; raises `KeyError` where there is none."""
+
+    def stream(self, key: ObjectKey, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
+        """The object's bytes in chunks; raises `KeyError` before the first where there is none."""
+
+    def delete(self, key: ObjectKey) -> None:
+        """Remove the object; nothing happens where there is none."""
+
+    def list(self, prefix: ObjectKey) -> Iterator[ObjectKey]:
+        """Keys below `prefix`, in no order."""

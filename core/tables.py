@@ -1,0 +1,189 @@
+"""The tables, as SQLAlchemy 2 models. Times are unix seconds (float where leases need it). Every table carries `project_id`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Json = dict[str, Any]
+
+
+class Base(DeclarativeBase):
+    """Root of the table models."""
+
+    type_annotation_map = {Json: JSON, list[str]: JSON, str: String(255), float: Float(53), int: BigInteger}  # noqa: RUF012
+
+
+class ProjectRow(Base):
+    """The owner of everything else."""
+
+    __tablename__ = "projects"
+    project_id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    created_at: Mapped[float]
+
+
+class ApiKeyRow(Base):
+    """A bearer key, of which only the digest is kept."""
+
+    __tablename__ = "api_keys"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"))
+    name: Mapped[str]
+    digest: Mapped[str] = mapped_column(unique=True)
+    hint: Mapped[str]
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]
+    revoked_at: Mapped[float | None]
+
+
+class FileRow(Base):
+    """An uploaded or produced file; its bytes are the object `object_key`."""
+
+    __tablename__ = "files"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"))
+    filename: Mapped[str] = mapped_column(Text)
+    purpose: Mapped[str]
+    bytes: Mapped[int]
+    sha256: Mapped[str]
+    object_key: Mapped[str]
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]
+    __table_args__ = (Index("files_by_time", "project_id", "created_at", "id"),)
+
+
+class JobRow(Base):
+    """A fine-tuning job: the row is the job. Only `core.jobs` writes it."""
+
+    __tablename__ = "jobs"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"))
+    created_at: Mapped[float]
+    status: Mapped[str]
+    request: Mapped[Json]
+    """The create body as it came, unknown fields included."""
+    base_model: Mapped[str]
+    seed: Mapped[int]
+    plan: Mapped[Json | None]
+    """Hyperparameters resolved to numbers (`core.jobs.plan.Plan`), once the files are validated."""
+    step: Mapped[int] = mapped_column(default=0)
+    """The last committed step."""
+    trained_tokens: Mapped[int] = mapped_column(default=0)
+    train_seconds: Mapped[float] = mapped_column(default=0.0)
+    usage: Mapped[Json] = mapped_column(default=dict)
+    fine_tuned_model: Mapped[str | None]
+    result_files: Mapped[list[str]] = mapped_column(default=list)
+    error: Mapped[Json | None]
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+    estimated_finish: Mapped[float | None]
+    lease_epoch: Mapped[int] = mapped_column(default=0)
+    lease_owner: Mapped[str | None]
+    lease_expires_at: Mapped[float | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    """Claims since the last committed step."""
+    not_before: Mapped[float] = mapped_column(default=0.0)
+    next_seq: Mapped[int] = mapped_column(default=1)
+    """The sequence number of the job's next event."""
+    __table_args__ = (
+        Index("jobs_by_time", "project_id", "created_at", "id"),
+        Index("jobs_by_status", "status", "created_at"),
+    )
+
+
+class EventRow(Base):
+    """One line of a job's history; `seq` has no gap within a job."""
+
+    __tablename__ = "job_events"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    project_id: Mapped[str]
+    created_at: Mapped[float]
+    level: Mapped[str]
+    type: Mapped[str]
+    message: Mapped[str] = mapped_column(Text)
+    data: Mapped[Json | None]
+
+
+class StepRow(Base):
+    """The metrics of one committed step; step 0 is the evaluation before the first update."""
+
+    __tablename__ = "job_steps"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    step: Mapped[int] = mapped_column(Integer, primary_key=True)
+    project_id: Mapped[str]
+    epoch: Mapped[int]
+    created_at: Mapped[float]
+    metrics: Mapped[Json]
+
+
+class BatchRow(Base):
+    """A kept sampling batch: graded rollouts in one Parquet object."""
+
+    __tablename__ = "job_batches"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    split: Mapped[str] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(Integer, primary_key=True)
+    index: Mapped[int] = mapped_column(Integer, primary_key=True)
+    project_id: Mapped[str]
+    epoch: Mapped[int]
+    created_at: Mapped[float]
+    object_key: Mapped[str]
+    sha256: Mapped[str]
+    samples: Mapped[int]
+
+
+class StateRow(Base):
+    """A training state (adapter and optimizer) from which a job resumes."""
+
+    __tablename__ = "job_states"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    step: Mapped[int] = mapped_column(Integer, primary_key=True)
+    project_id: Mapped[str]
+    epoch: Mapped[int]
+    created_at: Mapped[float]
+    manifest_key: Mapped[str]
+
+
+class CheckpointRow(Base):
+    """A downloadable, servable checkpoint. It exists if and only if this row does."""
+
+    __tablename__ = "checkpoints"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    step: Mapped[int] = mapped_column(Integer)
+    epoch: Mapped[int]
+    created_at: Mapped[float]
+    model_name: Mapped[str] = mapped_column(unique=True)
+    manifest_key: Mapped[str]
+    metrics: Mapped[Json]
+    valid_reward: Mapped[float | None]
+    __table_args__ = (Index("checkpoints_by_job", "job_id", "step", unique=True),)
+
+
+class TunedModelRow(Base):
+    """The name of a finished job's model, and the checkpoint behind it."""
+
+    __tablename__ = "tuned_models"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    checkpoint_id: Mapped[str] = mapped_column(ForeignKey("checkpoints.id"))
+    created_at: Mapped[float]
+
+
+class OutboxRow(Base):
+    """A message owed to somebody else, written with the change that owes it and relayed at least once."""
+
+    __tablename__ = "outbox"
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    project_id: Mapped[str]
+    topic: Mapped[str]
+    payload: Mapped[Json]
+    created_at: Mapped[float]
+    sent_at: Mapped[float | None]

@@ -1,0 +1,1 @@
+"""Rewards: grader configurations, and what computes them."""

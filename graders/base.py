@@ -1,0 +1,101 @@
+"""The seam of the reward. `Grade` and `GradeError` are different types: a broken grader can never become a reward of zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One completion with the dataset row it answers: what templates call `sample` and `item`.
+
+    `output_json` is filled by the caller where the text parses (graders/run) or the job asks for JSON.
+    """
+
+    item: Json
+    output_text: str
+    output_json: Any = None
+    output_tools: list[Json] = field(default_factory=list)
+
+    def namespace(self) -> Json:
+        """The `sample` object that graders see (OpenAI's sample schema)."""
+        message = {"role": "assistant", "content": self.output_text, "refusal": None, "tool_calls": self.output_tools or None}
+        return {
+            "output_text": self.output_text,
+            "output_json": self.output_json,
+            "output_tools": self.output_tools,
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        }
+
+
+class FailureKind(StrEnum):
+    """Why a grade is missing, in OpenAI's names (the flag on the wire is `<value>_error`)."""
+
+    SAMPLE_PARSE = "sample_parse"
+    """The completion is not the JSON that the grader reads."""
+    INVALID_VARIABLE = "invalid_variable"
+    """A template names something that this row or sample lacks."""
+    FORMULA_PARSE = "formula_parse"
+    """`calculate_output` cannot be evaluated."""
+    PYTHON_RUNTIME = "python_grader_runtime"
+    """The grader's code raised, was killed, ran out of time, or returned no finite number."""
+    PYTHON_SERVER = "python_grader_server"
+    """The sandbox could not run the code at all."""
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class GradeError:
+    """A sample without a grade."""
+
+    kind: FailureKind
+    details: str
+    seconds: float = 0.0
+    parts: dict[str, Grade | GradeError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Grade:
+    """A finite score. `parts` holds each member of a multi grader under its key, failed ones included."""
+
+    score: float
+    seconds: float = 0.0
+    """Execution time."""
+    parts: dict[str, Grade | GradeError] = field(default_factory=dict)
+
+
+class Grader(Protocol):
+    """Scores samples. Never raises for what a sample or a user's code does: that is a `GradeError`."""
+
+    name: str
+    type: str
+
+    def grade(self, samples: Sequence[Sample]) -> list[Grade | GradeError]:
+        """One result a sample, in order."""
+
+    def close(self) -> None:
+        """Let go of processes and connections."""
+
+
+@dataclass(frozen=True)
+class SandboxReply:
+    """What one call of user code came to: a value, or an error's text."""
+
+    value: Any = None
+    error: str | None = None
+    seconds: float = 0.0
+
+
+class Sandbox(Protocol):
+    """Runs python graders away from the service."""
+
+    def run(self, source: str, calls: Sequence[tuple[Json, Json]]) -> list[SandboxReply]:
+        """`grade(sample, item)` of `source` on each pair, in order. Raises `SandboxUnavailable` where nothing could be run."""
+
+    def close(self) -> None:
+        """End the connection."""

@@ -1,0 +1,1 @@
+"""Runs user code away from the service."""

@@ -1,0 +1,1 @@
+"""Runs jobs. Only the runner and the sampler import torch."""

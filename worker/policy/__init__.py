@@ -1,0 +1,1 @@
+"""The policy: its weights, its update, its checkpoints."""

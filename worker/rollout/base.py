@@ -1,0 +1,57 @@
+"""The seam of sampling: prompts in, completions with their log-probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class StopReason(StrEnum):
+    """Why a completion ended."""
+
+    STOP = "stop"
+    """The model ended it: an end-of-text token (kept as the last token) or a stop string."""
+    LENGTH = "length"
+    """It reached its limit of tokens."""
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How tokens are drawn."""
+
+    max_tokens: int
+    temperature: float = 1.0
+    """0 takes the likeliest token."""
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True)
+class PromptGroup:
+    """One prompt and the seeds of the completions wanted of it: `len(seeds)` samples share the prompt's computation."""
+
+    prompt_T: tuple[int, ...]
+    seeds_G: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Sampled tokens and the log-probability of each under the distribution it was drawn from (after temperature, before top-p)."""
+
+    tokens_T: tuple[int, ...]
+    logprobs_T: tuple[float, ...]
+    stop_reason: StopReason
+
+
+class RolloutEngine(Protocol):
+    """Samples from the current policy. One call is one sampling batch: same policy, groups and parameters give the same bits on CPU."""
+
+    def generate(self, groups_P: Sequence[PromptGroup], params: SamplingParams) -> list[list[Completion]]:
+        """Completions by prompt and group member."""
+
+    def sync(self) -> None:
+        """Take over the policy's newest weights."""
+
+    def close(self) -> None:
+        """Let go of the device."""
