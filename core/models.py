@@ -1,6 +1,7 @@
 """The base models that this service trains and serves, by name. Knows where their weights lie, and never opens them.
 
-The operator lists them in the YAML file `RFT_MODELS`; without one, a small model that needs no account and no accelerator is served:
+The operator lists them in the YAML file `RFT_MODELS`; without one, a small model that needs no account and no
+accelerator is served:
 
     models:
       qwen3-0.6b:

@@ -90,7 +90,7 @@ def _load(model: BaseModel, working: Path, dtype: Any) -> tuple[PreTrainedTokeni
     return tokenizer, weights
 
 
-def _forget_gguf(weights: PreTrainedModel) -> None:
+def _forget_gguf(weights: Any) -> None:
     """The weights are plain now: a config that still speaks of GGUF would make loaders look for the file."""
     weights.hf_quantizer = None
     weights.is_quantized = False
@@ -150,12 +150,12 @@ def main(arguments: list[str]) -> int:
     """Prepare the named model and print its directory."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     if len(arguments) != 1:
-        print("usage: python -m worker.prepare MODEL_ID", file=sys.stderr)
+        sys.stderr.write("usage: python -m worker.prepare MODEL_ID\n")
         return 2
     try:
-        print(prepare(ModelRegistry.load(get_settings()).resolve(arguments[0])))
+        sys.stdout.write(f"{prepare(ModelRegistry.load(get_settings()).resolve(arguments[0]))}\n")
     except RftError as error:
-        print(error.message, file=sys.stderr)
+        sys.stderr.write(f"{error.message}\n")
         return 1
     return 0
 
