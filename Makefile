@@ -1,0 +1,62 @@
+# Everything that is made or fetched stays in .venv and build/. `make help` lists the targets.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PACKAGES := api cli core graders migrations worker
+
+export RFT_MODEL_DIR := $(CURDIR)/build/models
+export HF_HOME := $(CURDIR)/build/huggingface
+export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-heavy lint format bench serve lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
+
+setup: build/setup.stamp ## Make .venv with the service, the embedded model and the test tools
+
+build/setup.stamp: build/install.stamp
+	$(BIN)/rft models fetch
+	@touch $@
+
+build/install.stamp: pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; choose one with PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[torch,test,lint]'
+	@mkdir -p build && touch $@
+
+demo: setup ## Train the embedded model on a real task through the openai SDK; results in build/demo/
+	$(BIN)/python examples/demo/run.py
+
+test: setup ## All tests but the heavy ones, on real PostgreSQL and Redis
+	$(BIN)/pytest tests -m "not heavy"
+
+test-heavy: setup ## The tests that run for minutes
+	$(BIN)/pytest tests -m heavy
+
+lint: setup ## Style, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/lint-imports
+
+format: setup ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## All benchmarks, or one: make bench NAME=step_vs_trl
+	$(BIN)/python -m benchmarks $(NAME)
+
+serve: setup ## The embedded service on 127.0.0.1:8000
+	$(BIN)/rft serve
+
+lock: ## Renew requirements.lock from the newest versions that pyproject.toml allows
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet torch==2.13.0 '.[torch,test,lint]'
+	{ head -1 requirements.lock; build/lock/bin/pip freeze --all --exclude pip --exclude touchstone-rft | sed 's/+cpu$$//'; } > build/requirements.lock
+	mv build/requirements.lock requirements.lock
+
+clean: ## Remove all that was made, the environment and the models included
+	rm -rf .venv build .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
