@@ -9,7 +9,7 @@ Json = dict[str, Any]
 
 
 class ModelClient(Protocol):
-    """Chat completions. Errors of the server come back as `RftError` with its message; `Unavailable` where it cannot answer now."""
+    """Chat completions. A server's errors come back as `RftError` with its message; `Unavailable` where it cannot answer now."""
 
     async def chat(self, body: Json) -> Json:
         """The chat completion for OpenAI's request body."""

@@ -86,7 +86,7 @@ class LeaseStore(Protocol):
 
 
 class Journal(Protocol):
-    """A runner's writes on its one job. Each is one transaction under the fence: raises `LeaseLost` and writes nothing without it.
+    """A runner's writes on its one job. Each is one transaction under the fence: without it, `LeaseLost` and nothing written.
 
     Writing the same batch, step, state or checkpoint again is harmless: the first stays.
     """

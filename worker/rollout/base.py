@@ -37,7 +37,7 @@ class PromptGroup:
 
 @dataclass(frozen=True)
 class Completion:
-    """Sampled tokens and the log-probability of each under the distribution it was drawn from (after temperature, before top-p)."""
+    """Sampled tokens, each with its log-probability under the distribution it was drawn from (after temperature, before top-p)."""
 
     tokens_T: tuple[int, ...]
     logprobs_T: tuple[float, ...]
@@ -45,7 +45,7 @@ class Completion:
 
 
 class RolloutEngine(Protocol):
-    """Samples from the current policy. One call is one sampling batch: same policy, groups and parameters give the same bits on CPU."""
+    """Samples from the current policy. One call is one sampling batch: same policy, groups and parameters, same bits on CPU."""
 
     def generate(self, groups_P: Sequence[PromptGroup], params: SamplingParams) -> list[list[Completion]]:
         """Completions by prompt and group member."""
