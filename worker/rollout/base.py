@@ -37,7 +37,7 @@ class PromptGroup:
 
 @dataclass(frozen=True)
 class Completion:
-    """Sampled tokens, each with its log-probability under the distribution it was drawn from (after temperature, before top-p)."""
+    """Sampled tokens, each with its log-probability under the distribution it was drawn from (temperature applied, top-p not)."""
 
     tokens_T: tuple[int, ...]
     logprobs_T: tuple[float, ...]
