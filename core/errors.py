@@ -73,6 +73,13 @@ class StorageFull(RftError):
     type = "server_error"
 
 
+class CorruptObject(RftError):
+    """A stored object is missing, or not the bytes that were written."""
+
+    code = "corrupt_object"
+    type = "server_error"
+
+
 class LeaseLost(RftError):
     """This runner's lease has passed to another, or the job has ended: it must stop and change nothing."""
 
