@@ -23,7 +23,7 @@ from core.jobs.types import (
 
 
 class JobStore(Protocol):
-    """The jobs of one project, as its clients see and steer them. Unknown and foreign ids raise `JobNotFound` (404)."""
+    """The jobs of one project, as its clients see and steer them. Unknown and foreign ids raise `NotFound` (404)."""
 
     def create(self, new: NewJob) -> Job:
         """Write the job, its first events and its outbox row in one transaction."""

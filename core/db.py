@@ -1,0 +1,190 @@
+"""The database: SQLite in WAL mode for one machine, PostgreSQL for many, behind the same sessions.
+
+Leases and events are timed by the database's own clock, so that machines need not agree on theirs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, ColumnElement, Engine, Float, cast, create_engine, event, extract, func, literal, make_url, select
+from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.orm import Session
+
+from core.errors import InvalidRequest, RftError, StorageFull, Unavailable
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for SQLite's one write lock."""
+MIGRATION_LOCK = 7_036_874_417
+"""Key of the advisory lock that lets one process migrate a PostgreSQL database at a time."""
+_POSTGRES_DISK_FULL = "53100"
+_SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+
+
+class Database:
+    """Sessions over one database. Safe to share between threads, not between processes.
+
+    `clock` replaces the database's clock (unix seconds) where a test needs to turn it.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], float] | None = None) -> None:
+        self.url = normalised(url)
+        self._clock = clock
+        self.engine = _engine(self.url)
+        self._writer = self.engine.execution_options(write=True)
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """A session in one write transaction: committed at the end of the block, rolled back where it raises.
+
+        Raises `StorageFull` where the disk is full, `Unavailable` where the database does not answer or stays locked,
+        `InvalidRequest` for text that it cannot hold.
+        """
+        with _translated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading; nothing of it is kept. Raises as `begin` does."""
+        with _translated(), Session(self.engine) as session:
+            yield session
+
+    @property
+    def now(self) -> ColumnElement[float]:
+        """The present in unix seconds, as an expression that the database evaluates."""
+        if self._clock is not None:
+            return literal(self._clock(), Float)
+        if self.engine.dialect.name == "postgresql":
+            return cast(extract("epoch", func.clock_timestamp()), Float(53))
+        return (func.julianday("now", type_=Float) - 2440587.5) * 86400.0
+
+    def time(self, session: Session) -> float:
+        """The value of `now` at this moment of the session."""
+        return float(session.scalars(select(self.now)).one())
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def normalised(url: str) -> URL:
+    """The URL with psycopg 3 as PostgreSQL's driver, whichever spelling of the scheme it came with."""
+    parsed = make_url(url)
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def migrate(database_url: str) -> None:
+    """Bring the database's schema to the newest revision, creating SQLite's directory and file where missing.
+
+    Processes that start together take turns: one migrates, the others find the work done.
+    """
+    database = Database(database_url)
+    try:
+        with _translated(), database._writer.connect() as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            config = _alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        database.dispose()
+
+
+def at_head(database: Database) -> bool:
+    """Whether the schema is the one this code was written for."""
+    with _translated(), database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() == _head()
+
+
+@lru_cache(maxsize=1)
+def _head() -> str | None:
+    return ScriptDirectory.from_config(_alembic_config()).get_current_head()
+
+
+def _alembic_config() -> Config:
+    """Alembic's configuration for the `migrations` package, wherever it is installed."""
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _engine(url: URL) -> Engine:
+    # NaN is no JSON: PostgreSQL refuses it, so SQLite must not swallow it.
+    serializer = partial(json.dumps, allow_nan=False)
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, json_serializer=serializer, pool_pre_ping=True)
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, json_serializer=serializer, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not open transactions of its own: `_begin_sqlite` does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: a commit survives a loss of power, at one fsync each. Commits are few.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    # A writer takes the lock at its start: a reader that turns writer half-way could not wait for it.
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the failures that a caller can tell apart into our own errors."""
+    try:
+        yield
+    except OperationalError as error:
+        known = _known(error)
+        if known is None:
+            raise
+        raise known from error
+    except DataError as error:
+        raise InvalidRequest("A value of the request holds characters or a size that cannot be stored.") from error
+
+
+def _known(error: OperationalError) -> RftError | None:
+    if _sqlite_code(error) == "SQLITE_FULL" or _sqlstate(error) == _POSTGRES_DISK_FULL:
+        return StorageFull("The disk of the database is full; nothing was changed.")
+    if error.connection_invalidated or _sqlite_code(error).startswith(_SQLITE_BUSY) or _is_unreachable(error):
+        return Unavailable("The database does not answer at the moment. Please try again.")
+    return None
+
+
+def _sqlite_code(error: OperationalError) -> str:
+    return str(getattr(error.orig, "sqlite_errorname", ""))
+
+
+def _sqlstate(error: OperationalError) -> str | None:
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state
+
+
+def _is_unreachable(error: OperationalError) -> bool:
+    """Errors of the connection itself carry no SQLSTATE, or one of class 08 (connection) or 57P (shutdown)."""
+    if not hasattr(error.orig, "sqlstate"):
+        return False
+    state = _sqlstate(error)
+    return state is None or state.startswith(("08", "57P"))

@@ -1,0 +1,185 @@
+"""`Journal` over SQLAlchemy: a runner's writes, each one transaction under its lease's fence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.db import Database
+from core.errors import LeaseLost, WrongState
+from core.jobs import state
+from core.jobs.sql_leases import fenced
+from core.jobs.sql_rows import append_event, fail, move
+from core.jobs.types import BatchRecord, JobCommand, JobStatus, Json, Lease, NewCheckpoint, StateRecord, StepRecord, Wish
+from core.tables import BatchRow, CheckpointRow, JobRow, StateRow, StepRow, TunedModelRow
+
+STATES_KEPT = 2
+"""Training states of a job: the newest, and one to fall back on where its objects are found damaged."""
+
+
+class SqlJournal:
+    """A runner's writes on its one job. Implements `core.jobs.base.Journal`."""
+
+    def __init__(self, database: Database, lease: Lease) -> None:
+        self._database = database
+        self._lease = lease
+
+    def keep_batch(self, batch: BatchRecord) -> Wish:
+        """Record a sampling batch whose object is stored; the first of its name stays."""
+        with self._write() as (session, job, now):
+            if session.get(BatchRow, (job.id, batch.split, batch.step, batch.index)) is None:
+                session.add(
+                    BatchRow(
+                        job_id=job.id,
+                        split=batch.split,
+                        step=batch.step,
+                        index=batch.index,
+                        project_id=job.project_id,
+                        epoch=self._lease.epoch,
+                        created_at=now,
+                        object_key=batch.object_key,
+                        sha256=batch.sha256,
+                        samples=batch.samples,
+                    )
+                )
+            return _wish(job)
+
+    def commit_step(self, record: StepRecord) -> Wish:
+        """Record a step's metrics with its metrics event, and count it into the job; a step counts once."""
+        with self._write() as (session, job, now):
+            if session.get(StepRow, (job.id, record.step)) is None:
+                session.add(
+                    StepRow(
+                        job_id=job.id,
+                        step=record.step,
+                        project_id=job.project_id,
+                        epoch=self._lease.epoch,
+                        created_at=now,
+                        metrics=record.metrics,
+                    )
+                )
+                append_event(session, job, record.message, now, kind="metrics", data=record.metrics)
+                _count(job, record)
+            return _wish(job)
+
+    def keep_state(self, state: StateRecord) -> Sequence[str]:
+        """Record a training state; returns manifest keys of the older states this one replaces, now without a row.
+
+        The last `STATES_KEPT` written stay.
+        """
+        with self._write() as (session, job, now):
+            if session.get(StateRow, (job.id, state.step)) is not None:
+                return ()
+            session.add(
+                StateRow(
+                    job_id=job.id,
+                    step=state.step,
+                    project_id=job.project_id,
+                    epoch=self._lease.epoch,
+                    created_at=now,
+                    manifest_key=state.manifest_key,
+                )
+            )
+            query = select(StateRow).where(StateRow.job_id == job.id, StateRow.project_id == job.project_id)
+            rows = session.scalars(query.order_by(StateRow.epoch.desc(), StateRow.step.desc())).all()
+            return _drop(session, rows[STATES_KEPT:])
+
+    def keep_checkpoint(self, new: NewCheckpoint, *, keep_best: int) -> Sequence[str]:
+        """Record a checkpoint with its event; drops the rows of those neither best nor last, returns their manifest keys.
+
+        Best are the `keep_best` of the highest validation reward, the earlier of equals. A checkpoint that comes again
+        after it had been dropped is not recorded again, and its manifest key is among those returned.
+        """
+        with self._write() as (session, job, now):
+            query = select(CheckpointRow).where(CheckpointRow.job_id == job.id, CheckpointRow.project_id == job.project_id)
+            rows = list(session.scalars(query.order_by(CheckpointRow.step)))
+            if any(row.step == new.step for row in rows):
+                return ()
+            if rows and rows[-1].step > new.step:
+                return (new.manifest_key,)
+            row = self._checkpoint_row(job, new, now)
+            session.add(row)
+            append_event(session, job, state.checkpoint_created(new.step), now)
+            return _drop(session, _superseded([*rows, row], keep_best))
+
+    def event(self, message: str, *, level: str = "info", data: Json | None = None) -> None:
+        """Append a message event."""
+        with self._write() as (session, job, now):
+            append_event(session, job, message, now, level=level, data=data)
+
+    def finish(self, *, model_name: str, checkpoint_id: str, result_file: str) -> None:
+        """End the job `succeeded`, with its tuned model and result file.
+
+        A job paused meanwhile is not finished: raises `LeaseLost`, and the runner that comes after `resume` does it.
+        """
+        with self._write() as (session, job, now):
+            move(session, job, JobCommand.FINISH, now)
+            session.add(
+                TunedModelRow(
+                    name=model_name, project_id=job.project_id, job_id=job.id, checkpoint_id=checkpoint_id, created_at=now
+                )
+            )
+            job.fine_tuned_model = model_name
+            job.result_files = [result_file]
+            append_event(session, job, state.model_created(model_name), now)
+            append_event(session, job, state.SUCCEEDED, now)
+
+    def fail(self, error: Json) -> None:
+        """End the job `failed`, with `error` (code, message, param). Raises `LeaseLost` for a job paused meanwhile."""
+        with self._write() as (session, job, now):
+            fail(session, job, error, now)
+
+    @contextmanager
+    def _write(self) -> Iterator[tuple[Session, JobRow, float]]:
+        """One transaction on the locked job, behind the fence."""
+        try:
+            with self._database.begin() as session:
+                job = fenced(session, self._lease)
+                yield session, job, self._database.time(session)
+        except WrongState as error:
+            raise LeaseLost(f"Job {self._lease.job_id} has moved on: {error.message}") from error
+
+    def _checkpoint_row(self, job: JobRow, new: NewCheckpoint, now: float) -> CheckpointRow:
+        return CheckpointRow(
+            id=new.id,
+            project_id=job.project_id,
+            job_id=job.id,
+            step=new.step,
+            epoch=self._lease.epoch,
+            created_at=now,
+            model_name=new.model_name,
+            manifest_key=new.manifest_key,
+            metrics=new.metrics,
+            valid_reward=new.valid_reward,
+        )
+
+
+def _wish(job: JobRow) -> Wish:
+    return Wish.GO_ON if job.status == JobStatus.RUNNING else Wish.LET_GO
+
+
+def _count(job: JobRow, record: StepRecord) -> None:
+    job.step = record.step
+    job.attempts = 0
+    job.trained_tokens += record.trained_tokens
+    job.train_seconds += record.seconds
+    job.usage = record.usage
+    if job.status == JobStatus.RUNNING:
+        job.estimated_finish = record.estimated_finish
+
+
+def _superseded(rows: Sequence[CheckpointRow], keep_best: int) -> Sequence[CheckpointRow]:
+    """Of checkpoints in order of their steps: those neither among the best nor the last."""
+    scored = [row for row in rows if row.valid_reward is not None]
+    best = sorted(scored, key=lambda row: (-(row.valid_reward or 0.0), row.step))[:keep_best]
+    kept = {row.id for row in (*best, rows[-1])}
+    return [row for row in rows if row.id not in kept]
+
+
+def _drop(session: Session, rows: Sequence[StateRow] | Sequence[CheckpointRow]) -> Sequence[str]:
+    for row in rows:
+        session.delete(row)
+    return tuple(row.manifest_key for row in rows)

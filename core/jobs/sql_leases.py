@@ -1,0 +1,136 @@
+"""`LeaseStore` over SQLAlchemy, and the fence that every write of a lease's holder passes."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy.orm import Session
+
+from core.db import Database
+from core.errors import LeaseLost
+from core.jobs import state
+from core.jobs.sql_rows import append_event, fail, job_of, move
+from core.jobs.types import Job, JobCommand, JobStatus, Json, Lease
+from core.tables import JobRow
+
+
+class SqlLeaseStore:
+    """What a supervisor does with jobs of every project. Implements `core.jobs.base.LeaseStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def unvalidated(self) -> Job | None:
+        """The oldest job in `validating_files`, if any."""
+        query = select(JobRow).where(JobRow.status == JobStatus.VALIDATING_FILES).order_by(JobRow.created_at, JobRow.id)
+        with self._database.read() as session:
+            row = session.scalar(query.limit(1))
+            return None if row is None else job_of(row)
+
+    def validated(self, job: Job, plan: Json) -> None:
+        """Queue the job with its resolved plan; does nothing where its status has changed meanwhile."""
+        with self._database.begin() as session:
+            row = session.scalar(_unvalidated(job).with_for_update())
+            if row is not None:
+                now = self._database.time(session)
+                move(session, row, JobCommand.VALIDATED, now)
+                row.plan = plan
+                append_event(session, row, state.VALIDATED, now)
+
+    def rejected(self, job: Job, error: Json) -> None:
+        """Fail a job whose files are no good; does nothing where its status has changed meanwhile."""
+        with self._database.begin() as session:
+            row = session.scalar(_unvalidated(job).with_for_update())
+            if row is not None:
+                fail(session, row, error, self._database.time(session))
+
+    def claim(self, owner: str, ttl: float) -> Lease | None:
+        """Take the oldest job that is due for `ttl` seconds, raising its epoch; None where none is due.
+
+        Due is a queued job that its last runner has let go of, and a running one whose lease has expired.
+        A job claimed `MAX_ATTEMPTS` times without a committed step in between is failed on the way.
+        """
+        with self._database.begin() as session:
+            now = self._database.time(session)
+            query = select(JobRow).where(_due(now)).order_by(JobRow.created_at, JobRow.id).limit(1)
+            while (row := session.scalar(query.with_for_update(skip_locked=True))) is not None:
+                if row.attempts < state.MAX_ATTEMPTS:
+                    return _take(session, row, owner, now, ttl)
+                fail(session, row, {"code": "worker_lost", "message": state.GAVE_UP, "param": None}, now)
+            return None
+
+    def renew(self, lease: Lease, ttl: float) -> None:
+        """Hold the lease for `ttl` seconds from now; raises `LeaseLost`."""
+        with self._database.begin() as session:
+            row = fenced(session, lease)
+            row.lease_expires_at = self._database.time(session) + ttl
+
+    def release(self, lease: Lease, *, delay: float = 0.0) -> None:
+        """Let go; a job still `running` becomes due again after `delay` seconds. Does nothing for a lost lease."""
+        with self._database.begin() as session:
+            row = session.scalar(_held(lease).with_for_update())
+            if row is not None:
+                running = row.status == JobStatus.RUNNING
+                row.lease_owner = None
+                row.lease_expires_at = self._database.time(session) + delay if running else None
+
+    def job(self, lease: Lease) -> Job:
+        """The leased job; raises `LeaseLost`."""
+        with self._database.read() as session:
+            row = session.scalar(_held(lease))
+            if row is None:
+                raise _lost(lease)
+            return job_of(row)
+
+
+def fenced(session: Session, lease: Lease) -> JobRow:
+    """The leased job's row, locked to the end of the transaction; raises `LeaseLost` where the lease no longer holds.
+
+    An expired lease holds until another claims the job: only then could two write.
+    """
+    row = session.scalar(_held(lease).with_for_update())
+    if row is None:
+        raise _lost(lease)
+    return row
+
+
+def _held(lease: Lease) -> Select[JobRow]:
+    return select(JobRow).where(
+        JobRow.id == lease.job_id,
+        JobRow.project_id == lease.project_id,
+        JobRow.lease_epoch == lease.epoch,
+        JobRow.lease_owner.is_not(None),
+        JobRow.status.in_(state.LEASED),
+    )
+
+
+def _lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"Lease {lease.epoch} on job {lease.job_id} is lost: the job has ended or another runner has it.")
+
+
+def _unvalidated(job: Job) -> Select[JobRow]:
+    return select(JobRow).where(
+        JobRow.id == job.id, JobRow.project_id == job.project_id, JobRow.status == JobStatus.VALIDATING_FILES
+    )
+
+
+def _due(now: float) -> ColumnElement[bool]:
+    expired = JobRow.lease_expires_at <= now
+    return or_(
+        and_(JobRow.status == JobStatus.QUEUED, JobRow.not_before <= now, or_(JobRow.lease_owner.is_(None), expired)),
+        and_(JobRow.status == JobStatus.RUNNING, expired),
+    )
+
+
+def _take(session: Session, row: JobRow, owner: str, now: float, ttl: float) -> Lease:
+    lost = row.status == JobStatus.RUNNING
+    move(session, row, JobCommand.CLAIM, now)
+    row.lease_epoch += 1
+    row.lease_owner = owner
+    row.lease_expires_at = now + ttl
+    row.attempts += 1
+    if lost:
+        append_event(session, row, state.WORKER_LOST, now, level="warn")
+    else:
+        append_event(session, row, state.STARTED if row.started_at is None else state.CONTINUED, now)
+    row.started_at = row.started_at or now
+    return Lease(job_id=row.id, project_id=row.project_id, epoch=row.lease_epoch)
