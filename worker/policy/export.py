@@ -1,0 +1,23 @@
+"""A policy as a plain model directory, without us."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from worker.policy.model import PolicyModel, Weights, named_tensors
+
+
+def write_merged(model: PolicyModel, weights: Weights, directory: Path) -> None:
+    """Write `weights` in the base model's own layout, with its configuration and tokenizer: `transformers` loads the directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in model.directory.iterdir():
+        if path.is_file() and not path.name.endswith((".safetensors", ".safetensors.index.json")):
+            shutil.copy(path, directory / path.name)
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in named_tensors(weights)},
+        directory / "model.safetensors",
+        metadata={"format": "pt"},
+    )

@@ -1,0 +1,260 @@
+"""The decoder over packed groups: every prompt once, its completions behind it, no padding in the linear layers.
+
+A pack is one sequence [N, hidden] that holds, group by group, a prompt and then its completions. Linear layers see all N tokens at
+once; attention runs group by group: the prompt causally over itself, each completion over the prompt and itself. Gradients of all
+completions flow through the one computation of their prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from worker.policy.lora import Adapter, LoraLinear
+from worker.policy.model import DecoderConfig, Layer, Weights
+
+
+@dataclass(frozen=True)
+class GroupSpan:
+    """Where one group lies in a pack: its prompt is [start, start + prompt), its completions follow."""
+
+    start: int
+    prompt: int
+    lengths_G: tuple[int, ...]
+    slots: Tensor
+    """For each completion token its place in a padded [G, longest] grid, flattened."""
+
+    @property
+    def completions(self) -> slice:
+        """The completion tokens of the pack."""
+        begin = self.start + self.prompt
+        return slice(begin, begin + sum(self.lengths_G))
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Tokens and positions [N] of some groups, and where each completion token is predicted from."""
+
+    tokens: Tensor
+    positions: Tensor
+    groups: tuple[GroupSpan, ...]
+    sources: Tensor
+    """For each completion token, in order, the place whose hidden state predicts it."""
+    targets: Tensor
+    """The completion tokens, in order."""
+
+
+def pack(groups: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]], device: torch.device | str = "cpu") -> Pack:
+    """Lay out (prompt, completions) pairs; a group may have no completions (a prompt to prefill)."""
+    tokens: list[int] = []
+    positions: list[int] = []
+    sources: list[int] = []
+    targets: list[int] = []
+    spans: list[GroupSpan] = []
+    for prompt, completions in groups:
+        start, lengths = len(tokens), tuple(len(completion) for completion in completions)
+        tokens += prompt
+        positions += range(len(prompt))
+        last = start + len(prompt) - 1
+        for completion in completions:
+            sources += [last, *range(len(tokens), len(tokens) + len(completion) - 1)]
+            targets += completion
+            tokens += completion
+            positions += range(len(prompt), len(prompt) + len(completion))
+        longest = max(lengths, default=0)
+        slots = [g * longest + t for g, length in enumerate(lengths) for t in range(length)]
+        spans.append(GroupSpan(start, len(prompt), lengths, torch.tensor(slots, device=device, dtype=torch.long)))
+
+    def long(values: list[int]) -> Tensor:
+        return torch.tensor(values, device=device, dtype=torch.long)
+
+    return Pack(long(tokens), long(positions), tuple(spans), long(sources), long(targets))
+
+
+def rope_table(config: DecoderConfig, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [N, 1, head_dim] of rotary embeddings (Su et al. 2021, arXiv:2104.09864)."""
+    angles = positions.to(torch.float32)[:, None] * config.rope_frequencies[None, :]
+    angles = torch.cat([angles, angles], dim=-1)[:, None, :]
+    return angles.cos() * config.rope_scale, angles.sin() * config.rope_scale
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Apply rotary embeddings to [N, heads, head_dim]."""
+    low, high = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-high, low], dim=-1) * sin
+
+
+def project_qkv(config: DecoderConfig, layer: Layer, qkv: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries [N, heads, d] and keys and values [N, kv_heads, d] from the fused projection's output, rotated."""
+    if layer.qkv_bias is not None:
+        qkv = qkv + layer.qkv_bias
+    q, k, v = qkv.view(qkv.shape[0], -1, config.head_dim).split([config.heads, config.kv_heads, config.kv_heads], dim=1)
+    if layer.q_norm is not None and layer.k_norm is not None:
+        q = F.rms_norm(q, (config.head_dim,), layer.q_norm, config.norm_eps)
+        k = F.rms_norm(k, (config.head_dim,), layer.k_norm, config.norm_eps)
+    return rotate(q, cos, sin), rotate(k, cos, sin), v
+
+
+class AdaptedLinear(torch.autograd.Function):
+    """x W'^T with the merged W' = W + scale * B A, and gradients for A and B.
+
+    With dY the output's gradient: dX = dY W', dB = scale * dY^T (X A^T), dA = scale * (dY B)^T X. The merged matrix is the one that
+    sampling uses, so sampler and trainer cannot drift apart, and the adapter costs nothing in the forward pass.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, merged: Tensor, scale: float, a: Tensor, *b: Tensor) -> Tensor:  # noqa: D102
+        ctx.save_for_backward(x, merged, a, *b)
+        ctx.scale = scale
+        return x @ merged.T
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # noqa: D102
+        x, merged, a, *b = ctx.saved_tensors
+        low_parts = (x @ a.T).split(b[0].shape[1], dim=1)
+        grad_parts = grad.split([part.shape[0] for part in b], dim=1)
+        grad_low = torch.cat([piece @ part for piece, part in zip(grad_parts, b, strict=True)], dim=1)
+        grad_b = [(piece.T @ low).mul_(ctx.scale) for piece, low in zip(grad_parts, low_parts, strict=True)]
+        grad_x = grad @ merged if ctx.needs_input_grad[0] else None
+        return grad_x, None, None, (grad_low.T @ x).mul_(ctx.scale), *grad_b
+
+
+class _ToGrid(torch.autograd.Function):
+    """Completion tokens [n, ...] to a zero-padded grid; the slots are distinct, so both directions are plain copies."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slots: Tensor, size: int) -> Tensor:
+        ctx.save_for_backward(slots)
+        return x.new_zeros(size, *x.shape[1:]).index_copy_(0, slots, x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        (slots,) = ctx.saved_tensors
+        return grad.index_select(0, slots), None, None
+
+
+class _FromGrid(torch.autograd.Function):
+    """The inverse of `_ToGrid`."""
+
+    @staticmethod
+    def forward(ctx: Any, grid: Tensor, slots: Tensor) -> Tensor:
+        ctx.save_for_backward(slots)
+        ctx.size = grid.shape[0]
+        return grid.index_select(0, slots)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        (slots,) = ctx.saved_tensors
+        return grad.new_zeros(ctx.size, *grad.shape[1:]).index_copy_(0, slots, grad), None
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention of [B, T, heads, d] queries over [B, S, kv_heads, d]: causal without a mask. Returns [B, T, heads * d]."""
+    repeat = q.shape[2] // k.shape[2]
+    k, v = (x.repeat_interleave(repeat, dim=2).transpose(1, 2) for x in (k, v))
+    out = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, attn_mask=mask, is_causal=mask is None)
+    return out.transpose(1, 2).flatten(2)
+
+
+def _completion_mask(prompt: int, longest: int, like: Tensor) -> Tensor:
+    """[longest, prompt + longest], additive: a completion sees its whole prompt and its own past. Padding lies in nobody's past."""
+    mask = like.new_zeros(longest, prompt + longest)
+    mask[:, prompt:].masked_fill_(torch.ones(longest, longest, dtype=torch.bool, device=like.device).triu(1), float("-inf"))
+    return mask
+
+
+def attention(packed: Pack, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention over a pack: [N, heads * d]."""
+    outputs = []
+    for span in packed.groups:
+        prompt = slice(span.start, span.start + span.prompt)
+        outputs.append(_attend(q[None, prompt], k[None, prompt], v[None, prompt], None)[0])
+        group, longest = len(span.lengths_G), max(span.lengths_G, default=0)
+        if not longest:
+            continue
+
+        def grid(x: Tensor, span: GroupSpan = span, group: int = group, longest: int = longest) -> Tensor:
+            flat: Tensor = _ToGrid.apply(x[span.completions], span.slots, group * longest)  # type: ignore[no-untyped-call]
+            return flat.view(group, longest, *x.shape[1:])
+
+        keys, values = (torch.cat([x[None, prompt].expand(group, -1, -1, -1), grid(x)], dim=1) for x in (k, v))
+        out = _attend(grid(q), keys, values, _completion_mask(span.prompt, longest, q))
+        outputs.append(_FromGrid.apply(out.reshape(group * longest, -1), span.slots))  # type: ignore[no-untyped-call]
+    return torch.cat(outputs)
+
+
+def hidden_states(
+    weights: Weights, packed: Pack, adapter: Adapter | None = None, cache: list[tuple[Tensor, Tensor]] | None = None
+) -> Tensor:
+    """Final hidden states [N, hidden] of a pack.
+
+    With an adapter (already merged into `weights`) the result carries gradients for it. A `cache` list receives every layer's keys
+    and values [N, kv_heads, d].
+    """
+    config = weights.config
+    cos, sin = rope_table(config, packed.positions)
+    x = F.embedding(packed.tokens, weights.embed)
+
+    def linear(x: Tensor, i: int, name: str) -> Tensor:
+        matrix = getattr(weights.layers[i], name)
+        if adapter is None:
+            return F.linear(x, matrix)
+        lora: LoraLinear = adapter.layers[i][name]
+        out: Tensor = AdaptedLinear.apply(x, matrix, adapter.scale, lora.a, *lora.b)  # type: ignore[no-untyped-call]
+        return out
+
+    for i, layer in enumerate(weights.layers):
+        normed = F.rms_norm(x, (config.hidden,), layer.attn_norm, config.norm_eps)
+        q, k, v = project_qkv(config, layer, linear(normed, i, "qkv"), cos, sin)
+        if cache is not None:
+            cache.append((k, v))
+        x = x + linear(attention(packed, q, k, v), i, "out")
+        gate, up = linear(F.rms_norm(x, (config.hidden,), layer.mlp_norm, config.norm_eps), i, "gate_up").chunk(2, dim=-1)
+        x = x + linear(F.silu(gate) * up, i, "down")
+    return F.rms_norm(x, (config.hidden,), weights.norm, config.norm_eps)
+
+
+class TokenLogprobs(torch.autograd.Function):
+    """log softmax(h W^T / temperature)[target] and the entropy, in chunks of rows: [tokens, vocabulary] is never whole.
+
+    The gradient by h is (W[target] - softmax W) / temperature times a scalar a row, so it is computed with the forward pass, while a
+    chunk's logits exist, and kept as [tokens, hidden]. The entropy carries no gradient; neither does W.
+    """
+
+    CHUNK = 128
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:  # noqa: D102
+        logprobs, entropy = hidden.new_empty(len(targets)), hidden.new_empty(len(targets))
+        slope = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        for begin in range(0, len(targets), TokenLogprobs.CHUNK):
+            rows = slice(begin, begin + TokenLogprobs.CHUNK)
+            logits = (hidden[rows] @ head.T).div_(temperature)
+            chosen = logits.gather(1, targets[rows, None])[:, 0]
+            norm = logits.logsumexp(dim=1)
+            logprobs[rows] = chosen - norm
+            probs = (logits - norm[:, None]).exp_()
+            entropy[rows] = norm - torch.linalg.vecdot(probs, logits)
+            if slope is not None:
+                slope[rows] = (head[targets[rows]] - probs @ head).div_(temperature)
+        if slope is not None:
+            ctx.save_for_backward(slope)
+        ctx.mark_non_differentiable(entropy)
+        return logprobs, entropy
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _entropy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # noqa: D102
+        (slope,) = ctx.saved_tensors
+        return grad[:, None] * slope, None, None, None
+
+
+def completion_logprobs(weights: Weights, packed: Pack, temperature: float, adapter: Adapter | None = None) -> tuple[Tensor, Tensor]:
+    """Log-probability and entropy of every completion token of a pack, in order, at a temperature."""
+    hidden = hidden_states(weights, packed, adapter)[packed.sources]
+    result: tuple[Tensor, Tensor] = TokenLogprobs.apply(hidden, weights.head, packed.targets, temperature)  # type: ignore[no-untyped-call]
+    return result

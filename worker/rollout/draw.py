@@ -1,0 +1,72 @@
+"""Drawing tokens: seeded per row, by a two-level inverse CDF that reads the vocabulary once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+_BLOCK = 256
+"""Tokens of one block: blocks are summed first, then only the drawn block is searched."""
+
+
+class RowUniforms:
+    """Uniform numbers in [0, 1) a row and position, from each row's own seed: no row's luck depends on the batch it is in."""
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self._generators = [np.random.Generator(np.random.Philox(key=seed)) for seed in seeds]
+        self._values = np.empty((len(seeds), 0))
+
+    def at(self, position: int) -> Tensor:
+        """The numbers of all rows [rows] for their token at `position`."""
+        if position >= self._values.shape[1]:
+            fresh = np.stack([generator.random(64) for generator in self._generators])
+            self._values = np.concatenate([self._values, fresh], axis=1)
+        return torch.from_numpy(self._values[:, position].copy())
+
+
+def draw(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> tuple[Tensor, Tensor]:
+    """Tokens [B] from logits [B, vocabulary] (overwritten) and uniforms [B], with their log-probabilities [B] before top-p.
+
+    Temperature 0 takes the likeliest token, with its log-probability at temperature 1.
+    """
+    if temperature == 0:
+        tokens = logits.argmax(dim=1)
+        return tokens, logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(dim=1)
+    logits.div_(temperature).sub_(logits.amax(dim=1, keepdim=True))
+    mass = logits.exp()
+    blocks = _blocks(mass)
+    log_total = blocks.sum(dim=(1, 2), dtype=torch.float64).log()
+    if top_p < 1:
+        blocks = _blocks(_nucleus(mass, top_p))
+    tokens = _inverse_cdf(blocks, uniforms.to(logits.device))
+    return tokens, (logits.gather(1, tokens[:, None])[:, 0] - log_total).to(logits.dtype)
+
+
+def _blocks(mass: Tensor) -> Tensor:
+    """[B, blocks, _BLOCK], padded with zeros where the vocabulary is no multiple."""
+    return F.pad(mass, (0, -mass.shape[1] % _BLOCK)).view(mass.shape[0], -1, _BLOCK)
+
+
+def _inverse_cdf(blocks: Tensor, uniforms: Tensor) -> Tensor:
+    """The token of each row at which the cumulative mass passes uniform * total."""
+    cumulative = blocks.sum(dim=2, dtype=torch.float64).cumsum(dim=1)
+    target = (uniforms * cumulative[:, -1])[:, None]
+    block = torch.searchsorted(cumulative, target, right=True).clamp_(max=cumulative.shape[1] - 1)
+    before = torch.where(block > 0, cumulative.gather(1, (block - 1).clamp(min=0)), 0.0)
+    inside = blocks[torch.arange(len(blocks), device=blocks.device), block[:, 0]].to(torch.float64).cumsum(dim=1)
+    # Rounding may put the target a hair past the block's end; stay on a token that has mass.
+    residual = torch.minimum(target - before, inside[:, -1:] * (1 - 1e-12))
+    within = torch.searchsorted(inside, residual, right=True).clamp_(max=_BLOCK - 1)
+    return (block * _BLOCK + within)[:, 0]
+
+
+def _nucleus(mass: Tensor, top_p: float) -> Tensor:
+    """The mass with all but the smallest set of likeliest tokens that reaches `top_p` set to zero (arXiv:1904.09751)."""
+    ordered, order = mass.sort(dim=1, descending=True)
+    before = ordered.cumsum(dim=1) - ordered
+    ordered[before >= top_p * ordered.sum(dim=1, keepdim=True)] = 0.0
+    return torch.zeros_like(mass).scatter_(1, order, ordered)

@@ -1,0 +1,143 @@
+"""Which weights are in memory: base models loaded on demand, and a few adapters merged into copies of them."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Generic, TypeVar
+
+from core.errors import Unavailable
+from core.models import ModelRegistry
+from core.storage import manifest
+from core.storage.base import ObjectKey, ObjectStore
+from worker.policy.chat import ChatTokenizer
+from worker.policy.export import write_merged
+from worker.policy.model import PolicyModel, Weights, load_model
+
+KEEP_BASES = 1
+KEEP_MERGED = 3
+IDLE_SECONDS = 600.0
+"""Weights not asked for during this time leave memory."""
+MERGED_SECONDS = 6 * 3600.0
+"""Merged directories not asked for during this time leave the disk."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Served:
+    """Weights ready to sample from, with their tokenizer. `max_len` counts prompt and completion together."""
+
+    weights: Weights
+    tokenizer: ChatTokenizer
+    max_len: int
+
+
+@dataclass(frozen=True)
+class _Base:
+    model: PolicyModel
+    tokenizer: ChatTokenizer
+    max_len: int
+
+
+class Recent(Generic[T]):
+    """Values by key; the one used longest ago makes room for a new one."""
+
+    def __init__(self, capacity: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._capacity = capacity
+        self._clock = clock
+        self._values: OrderedDict[str, tuple[T, float]] = OrderedDict()
+
+    def get(self, key: str, make: Callable[[], T]) -> T:
+        """The value of this key, made where it is missing. Room is made first, so that memory never holds one too many."""
+        if key not in self._values:
+            while len(self._values) >= self._capacity:
+                self._values.popitem(last=False)
+            self._values[key] = (make(), 0.0)
+        value, _ = self._values[key]
+        self._values[key] = (value, self._clock())
+        self._values.move_to_end(key)
+        return value
+
+    def drop_idle(self, seconds: float) -> None:
+        """Let go of values not asked for during the last `seconds`."""
+        oldest = self._clock() - seconds
+        for key in [key for key, (_, used) in self._values.items() if used < oldest]:
+            del self._values[key]
+
+
+class Engine:
+    """Loads, merges and exports. Belongs to one thread."""
+
+    def __init__(self, registry: ModelRegistry, store: ObjectStore, *, merged_directory: Path, device: str = "cpu") -> None:
+        self._registry = registry
+        self._store = store
+        self._merged_directory = merged_directory
+        self._device = device
+        self._bases: Recent[_Base] = Recent(KEEP_BASES)
+        self._merged: Recent[Weights] = Recent(KEEP_MERGED)
+
+    def serve(self, base_model: str, manifest_key: str | None) -> Served:
+        """The base model, or a copy of it with the adapter of this manifest merged in.
+
+        Raises `NotFound` for an unknown model, `Unavailable` for one that is not prepared, `CorruptObject` for a damaged adapter.
+        """
+        base = self._base(base_model)
+        weights = base.model.weights
+        if manifest_key is not None:
+            weights = self._merged.get(f"{base_model} {manifest_key}", lambda: self._merge(base, manifest_key))
+        return Served(weights, base.tokenizer, base.max_len)
+
+    def export(self, base_model: str, manifest_key: str) -> Path:
+        """A directory with the merged model, as plain `transformers` loads it. It stays for hours after it was last asked for."""
+        self._sweep_exports()
+        name = hashlib.sha256(f"{base_model} {manifest_key}".encode()).hexdigest()[:32]
+        target = self._merged_directory / name
+        if not target.exists():
+            base = self._base(base_model)
+            weights = self.serve(base_model, manifest_key).weights
+            working = self._merged_directory / f".{name}.{secrets.token_hex(8)}"
+            try:
+                write_merged(base.model, weights, working)
+                working.rename(target)
+            finally:
+                shutil.rmtree(working, ignore_errors=True)
+        target.touch()
+        return target
+
+    def unload_idle(self) -> None:
+        """Free the memory of what nobody has asked for lately."""
+        self._merged.drop_idle(IDLE_SECONDS)
+        self._bases.drop_idle(IDLE_SECONDS)
+
+    def _base(self, name: str) -> _Base:
+        listed = self._registry.resolve(name)
+        if not listed.prepared:
+            message = f"The model `{listed.id}` is not on this machine yet: run `rft models fetch {listed.id}`."
+            raise Unavailable(message, param="model", code="model_not_ready")
+
+        def load() -> _Base:
+            model = load_model(listed.directory, self._device)
+            return _Base(model, ChatTokenizer(listed.directory), min(model.max_len, listed.max_model_len or model.max_len))
+
+        return self._bases.get(listed.id, load)
+
+    def _merge(self, base: _Base, manifest_key: str) -> Weights:
+        with TemporaryDirectory(prefix="adapter-") as scratch:
+            adapter = Path(scratch) / "adapter"
+            manifest.fetch(self._store, ObjectKey.parse(manifest_key), adapter)
+            return base.model.weights.merged_with(adapter)
+
+    def _sweep_exports(self) -> None:
+        self._merged_directory.mkdir(parents=True, exist_ok=True)
+        oldest = time.time() - MERGED_SECONDS
+        for directory in self._merged_directory.iterdir():
+            if directory.stat().st_mtime < oldest:
+                shutil.rmtree(directory)
