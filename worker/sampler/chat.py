@@ -150,6 +150,8 @@ class Generation:
         )
         together = max(1, BATCH_TOKENS // (len(self._prompt) + self._max_tokens))
         for begin in range(0, len(self._rows), together):
+            if self._stop.is_set():
+                return
             rows = self._rows[begin : begin + together]
             yield from self._batch(rows, PromptGroup(self._prompt, seeds[begin : begin + together]), params)
 
@@ -234,7 +236,7 @@ def response(generation: Generation, pieces: Iterable[Piece]) -> Json:
         texts.setdefault(piece.index, []).append(piece.text)
         entries.setdefault(piece.index, []).extend(piece.logprobs)
         reasons[piece.index] = piece.finish_reason
-    choices = [
+    choices: list[Json] = [
         {
             "index": index,
             "message": {"role": "assistant", "content": "".join(texts[index]), "refusal": None, "annotations": []},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
 
@@ -97,7 +97,7 @@ class SamplerApp:
             yield _event(chunk)
         yield b"data: [DONE]\n\n"
 
-    async def _pieces(self, generation: Generation) -> AsyncIterator[Piece]:
+    async def _pieces(self, generation: Generation) -> AsyncGenerator[Piece]:
         """Pieces as the thread makes them. Closing or cancelling this iterator stops the generation at its next token."""
         loop = asyncio.get_running_loop()
         made: asyncio.Queue[Piece | None] = asyncio.Queue()
