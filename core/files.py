@@ -14,7 +14,7 @@ from core.db import Database
 from core.errors import InvalidRequest, NotFound, TooLarge
 from core.ids import new_id
 from core.jobs.types import Page
-from core.storage.base import ObjectKey, ObjectStore
+from core.storage.base import ObjectKey, ObjectStore, Stored
 from core.tables import FileRow
 
 MAX_FILENAME = 255
@@ -52,29 +52,43 @@ class FileStore:
         Raises `InvalidRequest` for a bad name, `TooLarge` past the limit, `StorageFull`; nothing is kept then.
         """
         check_filename(filename)
-        file_id = new_id("file-")
-        key = ObjectKey.of(self._project_id, "files", file_id)
+        return self.add(self.receive(chunks), filename, purpose, expires_after)
+
+    def receive(self, chunks: Iterable[bytes]) -> Stored:
+        """Keep a file's bytes before its name and purpose are known: for `add` or `discard`.
+
+        Raises `TooLarge` past the limit, `StorageFull`, and what `chunks` raises; nothing is kept then.
+        """
+        key = ObjectKey.of(self._project_id, "files", new_id("file-"))
         try:
-            stored = self._objects.put(key, chunks, max_bytes=self._max_bytes)
+            return self._objects.put(key, chunks, max_bytes=self._max_bytes)
         except TooLarge:
             raise TooLarge(f"The file is larger than the limit of {self._max_bytes} bytes.", param="file") from None
+
+    def discard(self, stored: Stored) -> None:
+        """Drop received bytes that become no file."""
+        self._objects.delete(stored.key)
+
+    def add(self, stored: Stored, filename: str, purpose: str, expires_after: int | None = None) -> File:
+        """Make a file of received bytes. Raises `InvalidRequest` for a bad name; the bytes are dropped then."""
         try:
+            check_filename(filename)
             with self._database.begin() as session:
                 now = self._database.time(session)
                 row = FileRow(
-                    id=file_id,
+                    id=stored.key.segments[-1],
                     project_id=self._project_id,
                     filename=filename,
                     purpose=purpose,
                     bytes=stored.bytes,
                     sha256=stored.sha256,
-                    object_key=str(key),
+                    object_key=str(stored.key),
                     created_at=now,
                     expires_at=None if expires_after is None else now + expires_after,
                 )
                 session.add(row)
         except BaseException:
-            self._objects.delete(key)
+            self.discard(stored)
             raise
         return _file(row)
 
