@@ -6,13 +6,13 @@ import argparse
 import os
 import socket
 import sys
-import threading
 from pathlib import Path
 
 import torch
 import uvicorn
 
 from core.errors import RftError
+from core.lifeline import exit_with_owner
 from core.models import ModelRegistry
 from core.settings import get_settings
 from core.storage.build import open_store
@@ -29,6 +29,8 @@ def main() -> int:
     parser.add_argument("--socket", type=Path, required=True, help="unix socket to listen on")
     parser.add_argument("--follow-stdin", action="store_true", help="exit when stdin ends, that is: when the parent has died")
     arguments = parser.parse_args()
+    if arguments.follow_stdin:
+        exit_with_owner()
     settings = get_settings()
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -46,8 +48,6 @@ def main() -> int:
         SamplerApp(engine).asgi(), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
     )
     server = uvicorn.Server(config)
-    if arguments.follow_stdin:
-        threading.Thread(target=_follow_stdin, args=(server,), daemon=True).start()
     server.run(sockets=[_listen(arguments.socket)])
     return 0
 
@@ -63,12 +63,6 @@ def _listen(path: Path) -> socket.socket:
     listener.listen(128)
     fresh.rename(path)
     return listener
-
-
-def _follow_stdin(server: uvicorn.Server) -> None:
-    while os.read(0, 4096):
-        pass
-    server.should_exit = True
 
 
 if __name__ == "__main__":

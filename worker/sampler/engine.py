@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import shutil
+import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Generic, TypeVar
 
 from core.errors import Unavailable
@@ -25,8 +23,8 @@ KEEP_BASES = 1
 KEEP_MERGED = 3
 IDLE_SECONDS = 600.0
 """Weights not asked for during this time leave memory."""
-MERGED_SECONDS = 6 * 3600.0
-"""Merged directories not asked for during this time leave the disk."""
+EXPORT_SECONDS = 24 * 3600.0
+"""Exported directories older than this were left by a caller that died, and are removed."""
 
 T = TypeVar("T")
 
@@ -96,21 +94,16 @@ class Engine:
         return Served(weights, base.tokenizer, base.max_len)
 
     def export(self, base_model: str, manifest_key: str) -> Path:
-        """A directory with the merged model, as plain `transformers` loads it. It stays for hours after it was last asked for."""
+        """A fresh directory with the merged model, as plain `transformers` loads it. The caller removes it."""
         self._sweep_exports()
-        name = hashlib.sha256(f"{base_model} {manifest_key}".encode()).hexdigest()[:32]
-        target = self._merged_directory / name
-        if not target.exists():
-            base = self._base(base_model)
-            weights = self.serve(base_model, manifest_key).weights
-            working = self._merged_directory / f".{name}.{secrets.token_hex(8)}"
-            try:
-                write_merged(base.model, weights, working)
-                working.rename(target)
-            finally:
-                shutil.rmtree(working, ignore_errors=True)
-        target.touch()
-        return target
+        weights = self.serve(base_model, manifest_key).weights
+        working = Path(tempfile.mkdtemp(prefix="model-", dir=self._merged_directory))
+        try:
+            write_merged(self._base(base_model).model, weights, working)
+        except BaseException:
+            shutil.rmtree(working)
+            raise
+        return working
 
     def unload_idle(self) -> None:
         """Free the memory of what nobody has asked for lately."""
@@ -130,14 +123,14 @@ class Engine:
         return self._bases.get(listed.id, load)
 
     def _merge(self, base: _Base, manifest_key: str) -> Weights:
-        with TemporaryDirectory(prefix="adapter-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="adapter-") as scratch:
             adapter = Path(scratch) / "adapter"
             manifest.fetch(self._store, ObjectKey.parse(manifest_key), adapter)
             return base.model.weights.merged_with(adapter)
 
     def _sweep_exports(self) -> None:
         self._merged_directory.mkdir(parents=True, exist_ok=True)
-        oldest = time.time() - MERGED_SECONDS
+        oldest = time.time() - EXPORT_SECONDS
         for directory in self._merged_directory.iterdir():
             if directory.stat().st_mtime < oldest:
                 shutil.rmtree(directory)
