@@ -18,7 +18,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Json = dict[str, Any]
 
@@ -29,7 +29,7 @@ SAMPLING_ROWS = 64
 
 
 class Hyperparameters(BaseModel):
-    """OpenAI's hyperparameters of reinforcement fine-tuning, with its ranges. Unknown fields are kept and ignored."""
+    """OpenAI's hyperparameters of reinforcement fine-tuning, with its ranges. Unknown fields are kept, null is `auto`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -40,6 +40,12 @@ class Hyperparameters(BaseModel):
     eval_interval: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     eval_samples: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"
     reasoning_effort: Literal["default", "low", "medium", "high"] = "default"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, values: Any) -> Any:
+        # Clients send what their caller left at None as null.
+        return {name: value for name, value in values.items() if value is not None} if isinstance(values, dict) else values
 
 
 class LoraAdapter(BaseModel):
@@ -82,7 +88,7 @@ class Options(BaseModel):
     failed_sample: Literal["exclude", "zero", "minus_one"] = "minus_one"
     """How reported means count a sample without a grade. It never takes part in the update."""
     final_checkpoint: Literal["best", "last"] = "best"
-    budget_seconds: float | None = Field(default=None, gt=0)
+    budget_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Pauses the job when its training has taken this long."""
 
 

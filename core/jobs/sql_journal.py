@@ -62,7 +62,7 @@ class SqlJournal:
                     )
                 )
                 append_event(session, job, record.message, now, kind="metrics", data=record.metrics)
-                _count(job, record)
+                _count(job, record, now)
             return _wish(job)
 
     def keep_state(self, state: StateRecord) -> Sequence[str]:
@@ -161,14 +161,14 @@ def _wish(job: JobRow) -> Wish:
     return Wish.GO_ON if job.status == JobStatus.RUNNING else Wish.LET_GO
 
 
-def _count(job: JobRow, record: StepRecord) -> None:
+def _count(job: JobRow, record: StepRecord, now: float) -> None:
     job.step = record.step
     job.attempts = 0
     job.trained_tokens += record.trained_tokens
     job.train_seconds += record.seconds
     job.usage = record.usage
     if job.status == JobStatus.RUNNING:
-        job.estimated_finish = record.estimated_finish
+        job.estimated_finish = None if record.seconds_left is None else now + record.seconds_left
 
 
 def _superseded(rows: Sequence[CheckpointRow], keep_best: int) -> Sequence[CheckpointRow]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, tuple_
+from sqlalchemy import Select, select, tuple_
 
 from core.db import Database
 from core.errors import InvalidRequest
@@ -57,17 +58,16 @@ class SqlJobStore:
     def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> Page[Job]:
         """Newest first, after the job `after`; `metadata` keeps those that carry all its pairs. Raises `InvalidRequest`."""
         query = select(JobRow).where(JobRow.project_id == self._project_id)
-        for key, value in (metadata or {}).items():
-            query = query.where(self._has_metadata(key, value))
         with self._database.read() as session:
             if after is not None:
-                cursor = session.scalar(select(JobRow).where(JobRow.id == after, JobRow.project_id == self._project_id))
+                cursor = session.scalar(query.where(JobRow.id == after))
                 if cursor is None:
                     raise unknown_cursor(after)
                 query = query.where(tuple_(JobRow.created_at, JobRow.id) < tuple_(cursor.created_at, cursor.id))
-            query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc())
-            rows = session.scalars(query.limit(limit + 1)).all()
-            return Page(tuple(job_of(row) for row in rows[:limit]), has_more=len(rows) > limit)
+            query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).execution_options(yield_per=100)
+            matching = (row for row in session.scalars(query) if _carries(row.request, metadata or {}))
+            jobs = tuple(job_of(row) for row in islice(matching, limit + 1))
+            return Page(jobs[:limit], has_more=len(jobs) > limit)
 
     def command(self, job_id: str, command: JobCommand) -> Job:
         """Apply PAUSE, RESUME or CANCEL with its event in one transaction; raises `NotFound` and `WrongState`.
@@ -117,13 +117,11 @@ class SqlJobStore:
     def _of_job(self, table: Any, job_id: str) -> Select[Any]:
         return select(table).where(table.job_id == job_id, table.project_id == self._project_id)
 
-    def _has_metadata(self, key: str, value: str) -> ColumnElement[bool]:
-        if self._database.engine.dialect.name == "postgresql":
-            found: ColumnElement[bool] = JobRow.request["metadata"][key].as_string() == value
-            return found
-        # SQLite's path syntax has no way to quote every key; its table of pairs needs none.
-        pairs = func.json_each(JobRow.request, "$.metadata").table_valued("key", "value")
-        return exists(select(pairs.c.key).where(pairs.c.key == key, pairs.c.value == value))
+
+def _carries(request: Json, metadata: Mapping[str, str]) -> bool:
+    # Not in SQL: PostgreSQL reads nothing out of JSON that holds an escaped NUL anywhere, SQLite's paths cannot quote every key.
+    carried = request.get("metadata") or {}
+    return all(carried.get(key) == value for key, value in metadata.items())
 
 
 def unknown_cursor(after: str) -> InvalidRequest:

@@ -141,7 +141,8 @@ class StepRecord:
     trained_tokens: int = 0
     """Completion tokens that this step's update used."""
     seconds: float = 0.0
-    estimated_finish: float | None = None
+    seconds_left: float | None = None
+    """Until the job's end, as far as its steps tell."""
     usage: Json = field(default_factory=dict)
 
 

@@ -25,9 +25,8 @@ def validate(job: Job, files: FileStore) -> Plan:
         hyperparameters = Hyperparameters.model_validate(job.reinforcement.get("hyperparameters") or {})
         options = Options.model_validate(job.request.get("touchstone") or {})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise JobFailure(f"{where}: {first['msg']}", param=where, code="invalid_hyperparameters") from None
+        name = "".join(str(part) for part in error.errors()[0]["loc"][:1])
+        raise JobFailure(f"Invalid value for '{name}'.", param=name, code="invalid_hyperparameters") from None
     return resolve(hyperparameters, options, train_rows=train_rows, valid_rows=valid_rows)
 
 

@@ -253,7 +253,9 @@ class TokenLogprobs(torch.autograd.Function):
         return grad[:, None] * slope, None, None, None
 
 
-def completion_logprobs(weights: Weights, packed: Pack, temperature: float, adapter: Adapter | None = None) -> tuple[Tensor, Tensor]:
+def completion_logprobs(
+    weights: Weights, packed: Pack, temperature: float, adapter: Adapter | None = None
+) -> tuple[Tensor, Tensor]:
     """Log-probability and entropy of every completion token of a pack, in order, at a temperature."""
     hidden = hidden_states(weights, packed, adapter)[packed.sources]
     result: tuple[Tensor, Tensor] = TokenLogprobs.apply(hidden, weights.head, packed.targets, temperature)  # type: ignore[no-untyped-call]

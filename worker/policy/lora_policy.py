@@ -56,7 +56,7 @@ class LoraPolicy:
         generator = torch.Generator().manual_seed(seed)
         return cls(model, Adapter.fresh(model.weights, rank, alpha, generator), config)
 
-    def update(self, groups_P: Sequence[TrainGroup], temperature: float) -> UpdateStats:  # noqa: N803
+    def update(self, groups_P: Sequence[TrainGroup], temperature: float) -> UpdateStats:
         """See `PolicyTrainer.update`. Groups without a non-zero advantage carry no gradient and are not computed."""
         live = [group for group in groups_P if any(group.advantages_G)]
         totals = _Totals(

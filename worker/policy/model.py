@@ -85,7 +85,9 @@ class Weights:
 
     def copy_linears(self) -> Weights:
         """The same weights with linear layers in memory of their own, everything else shared: a buffer to merge an adapter into."""
-        return replace(self, layers=[replace(layer, **{name: getattr(layer, name).clone() for name in FUSED}) for layer in self.layers])
+        return replace(
+            self, layers=[replace(layer, **{name: getattr(layer, name).clone() for name in FUSED}) for layer in self.layers]
+        )
 
     def merged_with(self, adapter_directory: Path) -> Weights:
         """A copy with a PEFT adapter merged in; `self` stays as it was."""
@@ -119,7 +121,9 @@ def load_model(directory: Path, device: str = "cpu", dtype: torch.dtype = torch.
     hf_config = AutoConfig.from_pretrained(directory)
     architecture = (hf_config.architectures or ["none"])[0]
     if architecture not in ARCHITECTURES:
-        raise UnsupportedModel(f"{architecture} is not supported by the torch engine; it computes {', '.join(sorted(ARCHITECTURES))}.")
+        raise UnsupportedModel(
+            f"{architecture} is not supported by the torch engine; it computes {', '.join(sorted(ARCHITECTURES))}."
+        )
     tensors = _Tensors(directory, device, dtype)
     config = _decoder_config(hf_config, device)
     embed = tensors["model.embed_tokens.weight"]
@@ -212,7 +216,7 @@ class _Tensors:
             self._files: dict[str, str] = json.loads(index.read_text())["weight_map"]
         else:
             with safe_open(directory / "model.safetensors", framework="pt") as file:
-                self._files = {name: "model.safetensors" for name in file.keys()}  # noqa: SIM118
+                self._files = dict.fromkeys(file.keys(), "model.safetensors")
         self._directory, self._device, self._dtype = directory, device, dtype
 
     def __contains__(self, name: str) -> bool:

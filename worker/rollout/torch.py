@@ -16,7 +16,7 @@ class TorchEngine:
         self._policy = policy
         self._stop_ids = stop_ids
 
-    def generate(self, groups_P: Sequence[PromptGroup], params: SamplingParams) -> list[list[Completion]]:  # noqa: N803
+    def generate(self, groups_P: Sequence[PromptGroup], params: SamplingParams) -> list[list[Completion]]:
         """See `RolloutEngine.generate`."""
         tokens: list[list[int]] = [[] for group in groups_P for _ in group.seeds_G]
         logprobs: list[list[float]] = [[] for _ in tokens]

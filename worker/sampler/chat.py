@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
 import time
@@ -19,14 +18,15 @@ from core.ids import new_id
 from worker.rollout.base import PromptGroup, SamplingParams
 from worker.rollout.decode import decode
 from worker.sampler.engine import Served
-from worker.sampler.text import StopStrings, TextStream
+from worker.sampler.text import AnswerText, StopStrings, TextStream
+from worker.seeds import derive
 
 Json = dict[str, Any]
 
 DEFAULT_MAX_TOKENS = 2048
 BATCH_TOKENS = 1 << 16
 """Cached positions of one decoding batch at most, prompts included; more choices than fit are sampled one batch after another."""
-_END_OF_REASONING = "</think>"
+_OPENS_REASONING = "<think>"
 
 
 class Target(Schema):
@@ -132,7 +132,8 @@ class Generation:
                 code="context_length_exceeded",
             )
         self._max_tokens = min(room, request.max_completion_tokens or request.max_tokens or DEFAULT_MAX_TOKENS)
-        self._rows = [_Row(served, index, request.stop or (), bool(request.logprobs)) for index in range(request.n or 1)]
+        opened = served.tokenizer.transcript(self._prompt[-16:]).rstrip().endswith(_OPENS_REASONING)
+        self._rows = [_Row(served, index, request, opened) for index in range(request.n or 1)]
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -187,14 +188,14 @@ class Generation:
 class _Row:
     """One choice as it grows."""
 
-    def __init__(self, served: Served, index: int, stops: Sequence[str], logprobs: bool) -> None:
+    def __init__(self, served: Served, index: int, request: ChatRequest, opened: bool) -> None:
         self._text_of = served.tokenizer.text
         self._stop_ids = served.tokenizer.stop_ids
         self._stream = TextStream(self._text_of)
-        self._stops = StopStrings(stops)
-        self._reasoning = StopStrings([_END_OF_REASONING])
+        self._answer = AnswerText(opened=opened)
+        self._stops = StopStrings(request.stop or ())
         self._index = index
-        self._logprobs = logprobs
+        self._logprobs = bool(request.logprobs)
         self.tokens = 0
         self.reasoning_tokens = 0
         self.finish_reason: str | None = None
@@ -202,11 +203,12 @@ class _Row:
     def push(self, token: int, logprob: float, *, last: bool) -> Piece:
         self.tokens += 1
         ended = token in self._stop_ids
-        fresh = "" if ended else self._stream.push(token)
+        answer = self._answer.push("" if ended else self._stream.push(token))
         if ended or last:
-            fresh += self._stream.finish()
-        self._count_reasoning(fresh)
-        text = self._stops.push(fresh)
+            answer += self._answer.push(self._stream.finish()) + self._answer.finish()
+        if self._answer.reasoning_ended and not self.reasoning_tokens:
+            self.reasoning_tokens = self.tokens
+        text = self._stops.push(answer)
         if ended or self._stops.met:
             self.finish_reason = "stop"
         elif last:
@@ -215,11 +217,6 @@ class _Row:
             text += self._stops.finish()
         entries = (self._entry(token, logprob),) if self._logprobs and not ended else ()
         return Piece(self._index, text, entries, self.finish_reason)
-
-    def _count_reasoning(self, fresh: str) -> None:
-        if not self._reasoning.met:
-            self._reasoning.push(fresh)
-            self.reasoning_tokens = self.tokens if self._reasoning.met else 0
 
     def _entry(self, token: int, logprob: float) -> Json:
         text = self._text_of([token])
@@ -302,4 +299,4 @@ def _prompt(served: Served, request: ChatRequest) -> tuple[int, ...]:
 def _seeds(seed: int | None, count: int) -> tuple[int, ...]:
     """A seed for each choice; the same for the same `seed`."""
     root = secrets.randbits(63) if seed is None else seed
-    return tuple(int.from_bytes(hashlib.sha256(f"chat/{root}/{index}".encode()).digest()[:8]) for index in range(count))
+    return tuple(derive(root, "chat", index) for index in range(count))

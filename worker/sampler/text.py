@@ -1,10 +1,11 @@
-"""Tokens to text as they come: no half characters, and no text at or behind a stop string."""
+"""Tokens to text as they come: no half characters, no reasoning, and no text at or behind a stop string."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 _HALF = "\N{REPLACEMENT CHARACTER}"
+_OPEN, _CLOSE = "<think>", "</think>"
 
 
 class TextStream:
@@ -35,6 +36,46 @@ class TextStream:
         if fresh:
             self._context, self._given = self._given, len(self._tokens)
         return fresh
+
+
+class AnswerText:
+    """Keeps reasoning back: `<think>`, where the prompt has not opened it already, up to `</think>` and the line breaks behind it.
+
+    Reasoning that never ends is given out at the end, as graders see it (`worker.reasoning.answer`).
+    """
+
+    def __init__(self, *, opened: bool) -> None:
+        self._held = ""
+        self._is_answer = False
+        self._opened = opened
+        self._at_start = False
+        self.reasoning_ended = False
+
+    def push(self, text: str) -> str:
+        """The part of the text that is answer for sure."""
+        if self._is_answer:
+            return self._without_line_breaks(text)
+        self._held += text
+        begun = self._held.lstrip()
+        if not self._opened and not begun.startswith(_OPEN):
+            self._is_answer = not _OPEN.startswith(begun)
+            return self.finish() if self._is_answer else ""
+        if _CLOSE not in self._held:
+            return ""
+        self.reasoning_ended = self._is_answer = self._at_start = True
+        fresh, self._held = self._held.partition(_CLOSE)[2], ""
+        return self._without_line_breaks(fresh)
+
+    def finish(self) -> str:
+        """What was held back, when no more text comes."""
+        held, self._held = self._held, ""
+        return held
+
+    def _without_line_breaks(self, text: str) -> str:
+        if self._at_start:
+            text = text.lstrip("\n")
+            self._at_start = not text
+        return text
 
 
 class StopStrings:

@@ -1,0 +1,102 @@
+"""What a job keeps of its policy: training states to resume from, and checkpoints that clients download and chat with."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import string
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from core.errors import RftError
+from core.ids import new_id
+from core.jobs.base import Journal
+from core.jobs.history import History
+from core.jobs.types import Lease, NewCheckpoint, StateRecord
+from core.storage import manifest
+from core.storage.base import ObjectKey, ObjectStore
+from worker.policy.base import PolicyTrainer
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+KEEP_BEST = 3
+"""Checkpoints with the highest validation reward that stay, beside the last one."""
+STATE_COST_SHARE = 0.01
+"""Training states are saved as often as takes no more than this share of the time."""
+
+
+def model_names(base: str, organization: str, suffix: str | None, job_id: str) -> tuple[str, str]:
+    """Name of a job's tuned model, and the stem of its checkpoints' names (`ckpt-step-N` follows).
+
+    The short id follows from the job's id, so that a resumed job gives the same names.
+    """
+    alphabet = string.ascii_letters + string.digits
+    digest = hashlib.sha256(job_id.encode()).digest()
+    short = "".join(alphabet[byte % len(alphabet)] for byte in digest[:8])
+    name = f"ft:{base}:{organization}:{suffix or ''}:{short}"
+    return name, f"{name}:ckpt-step-"
+
+
+class PolicyKeeper:
+    """Saves and restores the policy of one job."""
+
+    def __init__(self, *, lease: Lease, policy: PolicyTrainer, objects: ObjectStore, journal: Journal, history: History) -> None:
+        self._lease, self._policy = lease, policy
+        self._objects, self._journal, self._history = objects, journal, history
+        self._saved_at = monotonic()
+        self._cost = 0.0
+        self._saved_step = 0
+
+    def restore(self) -> int:
+        """Load the newest training state whose objects are whole; the number of updates in it, 0 for a fresh policy."""
+        for state in self._history.states():
+            with tempfile.TemporaryDirectory(prefix="rft-state-") as directory:
+                try:
+                    manifest.fetch(self._objects, ObjectKey.parse(state.manifest_key), Path(directory))
+                except RftError as error:
+                    self._journal.event(
+                        f"Training state of step {state.step} is damaged and left out: {error.message}", level="warn"
+                    )
+                    continue
+                self._policy.load_state(Path(directory))
+                self._saved_step = state.step
+                return state.step
+        return 0
+
+    def save_state_when_due(self, step: int) -> None:
+        """Save a training state if the last one is old enough for its cost."""
+        if monotonic() - self._saved_at >= self._cost / STATE_COST_SHARE:
+            self.save_state(step)
+
+    def save_state(self, step: int) -> None:
+        """Keep the policy as it is after `step` updates; nothing happens where that is kept already."""
+        if step == self._saved_step:
+            return
+        begin = monotonic()
+        with tempfile.TemporaryDirectory(prefix="rft-state-") as directory:
+            self._policy.save_state(Path(directory))
+            key = manifest.write(self._objects, self._prefix("states", step), Path(directory), {"step": step})
+        replaced = self._journal.keep_state(StateRecord(step, str(key)))
+        self._delete(replaced)
+        self._saved_step, self._saved_at, self._cost = step, monotonic(), monotonic() - begin
+
+    def save_checkpoint(self, step: int, model_name: str, metrics: Json, valid_reward: float | None) -> None:
+        """Make a checkpoint of the policy; the best `KEEP_BEST` and this one stay."""
+        with tempfile.TemporaryDirectory(prefix="rft-checkpoint-") as directory:
+            self._policy.save_adapter(Path(directory))
+            key = manifest.write(self._objects, self._prefix("checkpoints", step), Path(directory), {"step": step})
+        new = NewCheckpoint(new_id("ftckpt_"), step, model_name, str(key), metrics, valid_reward)
+        self._delete(self._journal.keep_checkpoint(new, keep_best=KEEP_BEST))
+
+    def _prefix(self, kind: str, step: int) -> ObjectKey:
+        # The epoch in the key keeps a runner that lost its lease from overwriting its successor's objects.
+        return ObjectKey.of(self._lease.project_id, "jobs", self._lease.job_id, f"e{self._lease.epoch}", kind, f"step-{step}")
+
+    def _delete(self, manifest_keys: Sequence[str]) -> None:
+        for key in manifest_keys:
+            manifest.delete(self._objects, ObjectKey.parse(key))

@@ -1,0 +1,216 @@
+"""The training loop: one pass of `_step` is one step of a job, and reads as the service's design states it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from time import monotonic
+from typing import Any
+
+from core.jobs.base import Journal
+from core.jobs.history import History
+from core.jobs.plan import Plan
+from core.jobs.types import StepRecord, Wish
+from worker.checkpoint import PolicyKeeper
+from worker.metrics import GraderName, Timing, step_message, step_metrics
+from worker.policy.base import PolicyTrainer, TrainGroup, UpdateStats
+from worker.rollout.base import RolloutEngine, StopReason
+from worker.rollouts import Rollout
+from worker.sampling import BatchSampler, LetGo, Prompt, Sampled, Wanted
+from worker.seeds import batch_of_step
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LoopParts:
+    """Everything a run works with."""
+
+    plan: Plan
+    job_seed: int
+    train: Sequence[Prompt]
+    valid: Sequence[Prompt]
+    graders: Sequence[GraderName]
+    checkpoint_stem: str
+    engine: RolloutEngine
+    policy: PolicyTrainer
+    sampler: BatchSampler
+    keeper: PolicyKeeper
+    journal: Journal
+    history: History
+    pause: Callable[[], None]
+    """Pauses the job, as its owner's call would."""
+
+
+class TrainingLoop:
+    """Runs a job's steps from wherever its predecessors stopped."""
+
+    def __init__(self, parts: LoopParts, *, seconds_before: float) -> None:
+        self._parts = parts
+        self._begin = monotonic()
+        self._seconds_before = seconds_before
+        self._updates = 0
+        self._committed = -1
+        self._durations: list[float] = []
+
+    def run(self) -> None:
+        """All steps up to the plan's last. Raises `LetGo` when the job is paused, `LeaseLost` when it is no longer ours.
+
+        Kept batches of steps behind the newest training state are replayed: the same updates from the same tokens, nothing
+        sampled or committed again.
+        """
+        parts = self._parts
+        self._committed = max((metrics["step"] for metrics in parts.history.steps()), default=-1)
+        self._updates = parts.keeper.restore()
+        if self._updates:
+            parts.engine.sync()
+        try:
+            if self._committed < 0:
+                self._evaluate_untrained()
+            for step in range(self._updates + 1, parts.plan.total_steps + 1):
+                self._step(step)
+        except LetGo:
+            self._keep_for_resume()
+            raise
+
+    def _evaluate_untrained(self) -> None:
+        if self._parts.valid:
+            begin = monotonic()
+            valid = self._evaluate(0)
+            self._commit(0, None, valid, None, begin=begin, training=0.0)
+
+    def _step(self, step: int) -> None:
+        parts, plan, begin = self._parts, self._parts.plan, monotonic()
+        rows = batch_of_step(parts.job_seed, step, plan.train_rows, plan.batch_size)
+        train = parts.sampler.run(Wanted("train", step, [parts.train[row] for row in rows], plan.samples_per_prompt))
+        update_begin = monotonic()
+        update = parts.policy.update(train_groups(train.rollouts, parts.train, plan.overlong), plan.temperature)
+        parts.engine.sync()
+        self._updates = step
+        training = monotonic() - update_begin
+        if step > self._committed:
+            valid = self._evaluate(step) if self._evaluates(step) else None
+            self._commit(step, train, valid, update, begin=begin, training=training)
+        if step < plan.total_steps:
+            parts.keeper.save_state_when_due(step)
+
+    def _evaluates(self, step: int) -> bool:
+        return step % self._parts.plan.eval_interval == 0 or step == self._parts.plan.total_steps
+
+    def _evaluate(self, step: int) -> Sampled:
+        return self._parts.sampler.run(Wanted("valid", step, self._parts.valid, self._parts.plan.eval_samples))
+
+    def _commit(
+        self,
+        step: int,
+        train: Sampled | None,
+        valid: Sampled | None,
+        update: UpdateStats | None,
+        *,
+        begin: float,
+        training: float,
+    ) -> None:
+        parts = self._parts
+        seconds = monotonic() - begin
+        metrics = step_metrics(
+            step=step,
+            total_steps=parts.plan.total_steps,
+            graders=parts.graders,
+            failed_sample=parts.plan.failed_sample,
+            train=train.rollouts if train else None,
+            valid=valid.rollouts if valid and parts.valid else None,
+            update=update,
+            timing=Timing(train.seconds if train else 0.0, training, valid.seconds if valid else 0.0, seconds),
+        )
+        if step > 0 and valid is not None:
+            parts.keeper.save_checkpoint(
+                step, f"{parts.checkpoint_stem}{step}", checkpoint_metrics(metrics), metrics["full_valid_mean_reward"]
+            )
+        self._warn_of_failures(step, train)
+        record = StepRecord(
+            step=step,
+            metrics=metrics,
+            message=step_message(metrics),
+            trained_tokens=update.tokens if update else 0,
+            seconds=seconds,
+            seconds_left=self._seconds_left(step, seconds),
+        )
+        if parts.journal.commit_step(record) is Wish.LET_GO:
+            raise LetGo
+        self._committed = step
+        self._stop_at_budget(step)
+
+    def _seconds_left(self, step: int, seconds: float) -> float | None:
+        """For the steps to come, as long as the recent ones; None before the first."""
+        if step == 0:
+            return None
+        self._durations = [*self._durations, seconds][-10:]
+        return (self._parts.plan.total_steps - step) * sum(self._durations) / len(self._durations)
+
+    def _stop_at_budget(self, step: int) -> None:
+        """Pause a job whose budget of seconds is used up."""
+        budget = self._parts.plan.budget_seconds
+        if budget is not None and step < self._parts.plan.total_steps:
+            spent = self._seconds_before + monotonic() - self._begin
+            if spent >= budget:
+                self._parts.journal.event(f"The job has used its budget of {budget:g} seconds.", level="warn")
+                self._parts.pause()
+                raise LetGo
+
+    def _warn_of_failures(self, step: int, train: Sampled | None) -> None:
+        """Say it aloud when most of a step's samples have no grade: such a run learns nothing."""
+        rollouts = train.rollouts if train else []
+        failed = [rollout for rollout in rollouts if rollout.reward is None]
+        if rollouts and len(failed) > len(rollouts) / 2:
+            first = failed[0].result
+            self._parts.journal.event(
+                f"Grading failed for {len(failed)} of {len(rollouts)} samples of step {step}; the first: {getattr(first, 'details', '')}",
+                level="warn",
+            )
+
+    def _keep_for_resume(self) -> None:
+        """Save the state of the last committed step, and a checkpoint of it, so that a paused job can be used and resumed.
+
+        An update whose step is not committed is not saved: its figures would be lost. It is replayed from its kept batches.
+        """
+        parts, step = self._parts, self._updates
+        if step == 0 or step > self._committed:
+            return
+        parts.keeper.save_state(step)
+        metrics = next((m for m in parts.history.steps() if m["step"] == step), None)
+        if metrics is not None and step not in {checkpoint.step for checkpoint in parts.history.checkpoints()}:
+            reward = metrics["full_valid_mean_reward"]
+            parts.keeper.save_checkpoint(step, f"{parts.checkpoint_stem}{step}", checkpoint_metrics(metrics), reward)
+
+
+def train_groups(rollouts: Sequence[Rollout], prompts: Sequence[Prompt], overlong: str) -> list[TrainGroup]:
+    """The samples that take part in the update: those with a grade, and with `mask` those that ended by themselves."""
+    groups = []
+    for example, members in groupby(rollouts, key=lambda rollout: rollout.example):
+        kept = [
+            member
+            for member in members
+            if member.advantage is not None and not (overlong == "mask" and member.completion.stop_reason is StopReason.LENGTH)
+        ]
+        groups.append(
+            TrainGroup(
+                prompts[example].tokens_T,
+                tuple(member.completion.tokens_T for member in kept),
+                tuple(member.completion.logprobs_T for member in kept),
+                tuple(member.advantage for member in kept if member.advantage is not None),
+            )
+        )
+    return groups
+
+
+def checkpoint_metrics(metrics: Json) -> Json:
+    """The figures a checkpoint carries, under both spellings that clients read."""
+    return {
+        "step": metrics["step"],
+        "train_mean_reward": metrics["train_mean_reward"],
+        "full_valid_mean_reward": metrics["full_valid_mean_reward"],
+        "train_reward_mean": metrics["scores"]["train_reward_mean"],
+        "valid_reward_mean": metrics["scores"]["valid_reward_mean"],
+        "completion_tokens_mean": metrics["completion_tokens_mean"],
+    }

@@ -1,0 +1,145 @@
+"""Graded rollouts: what a sampling batch consists of, and its Parquet file."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from graders.base import FailureKind, Grade, GradeError
+from worker.rollout.base import Completion, StopReason
+
+Result = Grade | GradeError
+
+SCHEMA = pa.schema(
+    [
+        ("step", pa.int32()),
+        ("split", pa.string()),
+        ("batch", pa.int32()),
+        ("example", pa.int32()),
+        ("sample", pa.int32()),
+        ("prompt", pa.string()),
+        ("completion", pa.string()),
+        ("prompt_tokens", pa.int32()),
+        ("tokens", pa.list_(pa.int32())),
+        ("logprobs", pa.list_(pa.float32())),
+        ("stop_reason", pa.string()),
+        ("seed", pa.uint64()),
+        ("reward", pa.float64()),
+        ("error_kind", pa.string()),
+        ("error_details", pa.string()),
+        ("parts", pa.string()),
+        ("grade_seconds", pa.float64()),
+        ("advantage", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One graded completion. `example` is the row of the file, `sample` the member of its group."""
+
+    example: int
+    sample: int
+    seed: int
+    prompt: str
+    prompt_tokens: int
+    text: str
+    completion: Completion
+    result: Result
+    advantage: float | None
+
+    @property
+    def reward(self) -> float | None:
+        """The score, None where grading failed."""
+        return self.result.score if isinstance(self.result, Grade) else None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A sampling batch: whole groups, in order."""
+
+    split: str
+    step: int
+    index: int
+    rollouts: tuple[Rollout, ...]
+
+    def groups(self) -> Iterator[tuple[int, list[Rollout]]]:
+        """(example, its rollouts) in the order they were sampled."""
+        for example, members in groupby(self.rollouts, key=lambda rollout: rollout.example):
+            yield example, list(members)
+
+
+def write(batch: Batch) -> bytes:
+    """The batch as a Parquet file."""
+    columns = {name: [] for name in SCHEMA.names}  # type: dict[str, list[Any]]
+    for rollout in batch.rollouts:
+        for name, value in {"step": batch.step, "split": batch.split, "batch": batch.index, **_row(rollout)}.items():
+            columns[name].append(value)
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=SCHEMA), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def read(stream: BinaryIO) -> Batch:
+    """The inverse of `write`."""
+    rows = pq.read_table(stream, schema=SCHEMA).to_pylist()
+    first = rows[0]
+    return Batch(first["split"], first["step"], first["batch"], tuple(_rollout(row) for row in rows))
+
+
+def _row(rollout: Rollout) -> dict[str, Any]:
+    result, completion = rollout.result, rollout.completion
+    failed = isinstance(result, GradeError)
+    return {
+        "example": rollout.example,
+        "sample": rollout.sample,
+        "prompt": rollout.prompt,
+        "completion": rollout.text,
+        "prompt_tokens": rollout.prompt_tokens,
+        "tokens": completion.tokens_T,
+        "logprobs": completion.logprobs_T,
+        "stop_reason": completion.stop_reason.value,
+        "seed": rollout.seed,
+        "reward": rollout.reward,
+        "error_kind": result.kind.value if isinstance(result, GradeError) else None,
+        "error_details": result.details if isinstance(result, GradeError) and failed else None,
+        "parts": json.dumps({key: _part_to_json(part) for key, part in result.parts.items()}),
+        "grade_seconds": result.seconds,
+        "advantage": rollout.advantage,
+    }
+
+
+def _rollout(row: dict[str, Any]) -> Rollout:
+    parts = {key: _part_from_json(part) for key, part in json.loads(row["parts"]).items()}
+    result = _result(row["reward"], row["error_kind"], row["error_details"], row["grade_seconds"], parts)
+    completion = Completion(tuple(row["tokens"]), tuple(row["logprobs"]), StopReason(row["stop_reason"]))
+    kept = ("example", "sample", "seed", "prompt", "prompt_tokens", "advantage")
+    return Rollout(text=row["completion"], completion=completion, result=result, **{name: row[name] for name in kept})
+
+
+def _part_to_json(part: Result) -> dict[str, Any]:
+    if isinstance(part, Grade):
+        return {"reward": part.score, "seconds": part.seconds}
+    return {"error": part.kind.value, "details": part.details, "seconds": part.seconds}
+
+
+def _part_from_json(part: dict[str, Any]) -> Result:
+    return _result(part.get("reward"), part.get("error"), part.get("details"), part["seconds"], {})
+
+
+def _result(reward: float | None, kind: str | None, details: str | None, seconds: float, parts: dict[str, Result]) -> Result:
+    if kind is None and reward is not None:
+        return Grade(reward, seconds, parts)
+    return GradeError(FailureKind(kind or FailureKind.OTHER), details or "", seconds, parts)
+
+
+def samples(batches: Sequence[Batch]) -> list[Rollout]:
+    """All rollouts of some batches, in order."""
+    return [rollout for batch in batches for rollout in batch.rollouts]

@@ -1,0 +1,206 @@
+"""The runner: one process, one job. `python -m worker.runner JOB_ID PROJECT_ID EPOCH`, started by the supervisor that holds the lease."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS, load_rows
+from core.db import Database
+from core.errors import JobFailure, LeaseLost, RftError, StorageFull
+from core.files import FileStore
+from core.jobs.history import History
+from core.jobs.plan import Plan
+from core.jobs.sql_journal import SqlJournal
+from core.jobs.sql_leases import SqlLeaseStore
+from core.jobs.sql_store import SqlJobStore
+from core.jobs.types import Checkpoint, Job, JobCommand, Lease
+from core.lifeline import exit_with_owner
+from core.models import BaseModel, ModelRegistry
+from core.settings import Settings, get_settings
+from core.storage.build import open_store
+from graders import build, spec
+from graders.sandbox.client import SandboxClient
+from worker.checkpoint import PolicyKeeper, model_names
+from worker.loop import LoopParts, TrainingLoop
+from worker.metrics import grader_names
+from worker.policy.chat import ChatTokenizer
+from worker.policy.lora_policy import LoraPolicy, UpdateConfig
+from worker.policy.model import load_model
+from worker.results import results_csv
+from worker.rollout.torch import TorchEngine
+from worker.sampling import BatchSampler, LetGo, Prompt
+from worker.seeds import derive
+
+log = logging.getLogger("worker.runner")
+
+LEASE_LOST = 3
+"""Exit status of a runner that was fenced out."""
+
+
+class Runner:
+    """Puts one job's parts together, runs its loop, and ends it."""
+
+    def __init__(self, settings: Settings, lease: Lease) -> None:
+        self._settings, self._lease = settings, lease
+        self._database = Database(settings.database_url)
+        self._objects = open_store(settings.object_store_url)
+        self._files = FileStore(self._database, self._objects, lease.project_id, settings.max_file_bytes)
+        self._jobs = SqlJobStore(self._database, lease.project_id)
+        self._journal = SqlJournal(self._database, lease)
+        self._history = History(self._database, lease)
+        self._leases = SqlLeaseStore(self._database)
+
+    def run(self) -> None:
+        """The job from wherever it stands to its end, or to a pause. Raises `LeaseLost`."""
+        job = self._leases.job(self._lease)
+        try:
+            self._train(job)
+            self._finish(job)
+        except LetGo:
+            log.info("job %s: paused", job.id)
+        except LeaseLost:
+            raise
+        except StorageFull as error:
+            self._journal.event(f"{error.message} The job is paused; free some space and resume it.", level="error")
+            self._pause()
+        except RftError as error:
+            self._journal.fail({"code": error.code, "message": error.message, "param": error.param})
+        self._leases.release(self._lease)
+
+    def _pause(self) -> None:
+        self._jobs.command(self._lease.job_id, JobCommand.PAUSE)
+
+    def _train(self, job: Job) -> None:
+        plan = Plan.from_json(job.plan or {})
+        base = ModelRegistry.load(self._settings).resolve(job.base_model)
+        chat = ChatTokenizer(base.directory)
+        policy = self._policy(job, plan, base)
+        train = self._prompts(job.training_file, MAX_TRAINING_ROWS, chat, plan, policy)
+        valid = self._prompts(job.validation_file, MAX_VALIDATION_ROWS, chat, plan, policy) if job.validation_file else []
+        grader_spec = spec.parse(job.reinforcement["grader"])
+        grader = build.build(grader_spec, lambda: SandboxClient(self._settings.grader_python))
+        keeper = PolicyKeeper(
+            lease=self._lease, policy=policy, objects=self._objects, journal=self._journal, history=self._history
+        )
+        engine = TorchEngine(policy, chat.stop_ids)
+        sampler = BatchSampler(
+            lease=self._lease,
+            plan=plan,
+            job_seed=job.seed,
+            engine=engine,
+            grader=grader,
+            chat=chat,
+            objects=self._objects,
+            journal=self._journal,
+            history=self._history,
+        )
+        parts = LoopParts(
+            plan=plan,
+            job_seed=job.seed,
+            train=train,
+            valid=valid,
+            graders=grader_names(spec.normalised(grader_spec)),
+            checkpoint_stem=self._names(job)[1],
+            engine=engine,
+            policy=policy,
+            sampler=sampler,
+            keeper=keeper,
+            journal=self._journal,
+            history=self._history,
+            pause=self._pause,
+        )
+        try:
+            TrainingLoop(parts, seconds_before=job.train_seconds).run()
+        finally:
+            sampler.close()
+            grader.close()
+
+    def _policy(self, job: Job, plan: Plan, base: BaseModel) -> LoraPolicy:
+        if not base.prepared:
+            raise JobFailure(
+                f"Model {base.id} is not prepared on this machine: run `rft models fetch {base.id}`.", code="model_not_ready"
+            )
+        model = load_model(base.directory, self._device(), getattr(torch, base.dtype))
+        config = UpdateConfig(
+            learning_rate=plan.learning_rate,
+            loss=plan.loss,
+            kl_coef=plan.kl_coef,
+            clip_low=plan.clip_low,
+            clip_high=plan.clip_high,
+            inner_epochs=plan.inner_epochs,
+            max_tokens=plan.max_completion_tokens,
+        )
+        seed = derive(job.seed, "adapter") >> 1  # torch's generator takes 63 bits
+        return LoraPolicy.fresh(model, rank=plan.lora_rank, alpha=plan.lora_alpha, seed=seed, config=config)
+
+    def _device(self) -> str:
+        wanted = self._settings.runner_device
+        if wanted == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        return wanted
+
+    def _prompts(
+        self, file_id: str | None, max_rows: int, chat: ChatTokenizer, plan: Plan, policy: LoraPolicy
+    ) -> Sequence[Prompt]:
+        with self._files.open(str(file_id)) as stream:
+            rows = load_rows(stream, max_rows)
+        prompts = [Prompt(i, row, chat.prompt(row["messages"], row.get("tools"))) for i, row in enumerate(rows)]
+        room = policy.model.max_len - plan.max_completion_tokens
+        for prompt in prompts:
+            if len(prompt.tokens_T) > room:
+                raise JobFailure(
+                    f"Example {prompt.example + 1} of {file_id} has a prompt of {len(prompt.tokens_T)} tokens; the model's context of "
+                    f"{policy.model.max_len} leaves {room} beside completions of {plan.max_completion_tokens}.",
+                    code="prompt_too_long",
+                    param="training_file",
+                )
+        return prompts
+
+    def _finish(self, job: Job) -> None:
+        plan = Plan.from_json(job.plan or {})
+        checkpoints = self._history.checkpoints()
+        final = checkpoints[-1] if plan.final_checkpoint == "last" else max(checkpoints, key=_by_reward)
+        results = self._files.create("step_metrics.csv", "fine-tune-results", [results_csv(self._history.steps())])
+        try:
+            self._journal.finish(model_name=self._names(job)[0], checkpoint_id=final.id, result_file=results.id)
+        except LeaseLost:
+            self._files.delete(results.id)
+            raise
+
+    def _names(self, job: Job) -> tuple[str, str]:
+        suffix: Any = job.request.get("suffix")
+        return model_names(job.base_model, self._settings.organization, suffix, job.id)
+
+
+def _by_reward(checkpoint: Checkpoint) -> tuple[float, int]:
+    """The highest validation reward, the earlier of equals; the last one where nothing was validated."""
+    if checkpoint.valid_reward is None:
+        return float("-inf"), checkpoint.step
+    return checkpoint.valid_reward, -checkpoint.step
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the leased job; the exit status is 0 when it ended or let go, `LEASE_LOST` when it was fenced out."""
+    exit_with_owner()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    job_id, project_id, epoch = arguments
+    settings = get_settings()
+    # The number of threads decides how sums are split, hence the last bits: it belongs to a run's configuration.
+    torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+    torch.use_deterministic_algorithms(True)
+    try:
+        Runner(settings, Lease(job_id, project_id, int(epoch))).run()
+    except LeaseLost as error:
+        log.info("%s", error.message)
+        return LEASE_LOST
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

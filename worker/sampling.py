@@ -1,0 +1,194 @@
+"""The sampling batches of a step: sampled or read back, graded while the next is sampled, kept before they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any, Protocol
+
+from core.jobs.base import Journal
+from core.jobs.history import History
+from core.jobs.plan import Plan
+from core.jobs.types import BatchRecord, Lease, Wish
+from core.storage.base import ObjectKey, ObjectStore
+from graders.base import Grader, Sample
+from worker import rollouts
+from worker.policy.advantages import group_advantages
+from worker.policy.losses import SCALED_BY_STD
+from worker.reasoning import answer
+from worker.rollout.base import Completion, PromptGroup, RolloutEngine, SamplingParams
+from worker.rollouts import Batch, Rollout
+from worker.seeds import sample_seed
+
+
+class LetGo(Exception):
+    """The job was paused: save what there is and release the lease. Not an error."""
+
+
+class Chat(Protocol):
+    """Renders prompts and reads completions."""
+
+    def prompt(self, messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] | None = None) -> tuple[int, ...]:
+        """Tokens of a conversation, ready for the answer."""
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Text of sampled tokens."""
+
+    def transcript(self, ids: Sequence[int]) -> str:
+        """Text of a prompt's tokens, special tokens shown."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One row of a dataset, rendered."""
+
+    example: int
+    item: dict[str, Any]
+    tokens_T: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a step wants sampled: `samples` completions of each prompt."""
+
+    split: str
+    step: int
+    prompts: Sequence[Prompt]
+    samples: int
+
+    def batches(self, max_rows: int) -> Iterator[tuple[int, Sequence[Prompt]]]:
+        """Cut into sampling batches of whole groups, at most `max_rows` rows (or one group) each. Depends on the plan alone."""
+        size = max(1, max_rows // self.samples)
+        for index, begin in enumerate(range(0, len(self.prompts), size)):
+            yield index, self.prompts[begin : begin + size]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A step's batches, and the seconds that went into them."""
+
+    batches: tuple[Batch, ...]
+    seconds: float
+
+    @property
+    def rollouts(self) -> list[Rollout]:
+        """All rollouts in order."""
+        return rollouts.samples(self.batches)
+
+
+class BatchSampler:
+    """Samples, grades and keeps the batches of one job."""
+
+    def __init__(
+        self,
+        *,
+        lease: Lease,
+        plan: Plan,
+        job_seed: int,
+        engine: RolloutEngine,
+        grader: Grader,
+        chat: Chat,
+        objects: ObjectStore,
+        journal: Journal,
+        history: History,
+    ) -> None:
+        self._lease, self._plan, self._job_seed = lease, plan, job_seed
+        self._engine, self._grader, self._chat = engine, grader, chat
+        self._objects, self._journal, self._history = objects, journal, history
+        self._grading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grading")
+        self._params = SamplingParams(plan.max_completion_tokens, plan.temperature, plan.top_p)
+
+    def close(self) -> None:
+        """Wait for the grading under way."""
+        self._grading.shutdown()
+
+    def run(self, wanted: Wanted) -> Sampled:
+        """Every batch of `wanted`: kept ones are read back, the rest is sampled. Raises `LetGo` at a border between batches."""
+        begin = monotonic()
+        kept = {record.index: record for record in self._history.batches(wanted.split, wanted.step)}
+        done: dict[int, Batch] = {}
+        pending: dict[int, Future[tuple[Batch, Wish]]] = {}
+        for index, prompts in wanted.batches(self._plan.sampling_rows):
+            if index in kept:
+                done[index] = self._read(kept[index])
+                continue
+            _honour(pending)
+            completions = self._sample(wanted, prompts)
+            pending[index] = self._grading.submit(self._grade_and_keep, wanted, index, prompts, completions)
+        for index, future in pending.items():
+            batch, wish = future.result()
+            done[index] = batch
+            if wish is Wish.LET_GO:
+                raise LetGo
+        return Sampled(tuple(done[index] for index in sorted(done)), monotonic() - begin)
+
+    def _sample(self, wanted: Wanted, prompts: Sequence[Prompt]) -> list[list[Completion]]:
+        # Validation draws with the same luck at every step, so that its curve shows the policy and not the dice.
+        step = wanted.step if wanted.split == "train" else 0
+        groups = [
+            PromptGroup(
+                prompt.tokens_T,
+                tuple(sample_seed(self._job_seed, wanted.split, step, prompt.example, i) for i in range(wanted.samples)),
+            )
+            for prompt in prompts
+        ]
+        return self._engine.generate(groups, self._params)
+
+    def _grade_and_keep(
+        self, wanted: Wanted, index: int, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]
+    ) -> tuple[Batch, Wish]:
+        batch = Batch(wanted.split, wanted.step, index, tuple(self._graded(wanted, prompts, completions)))
+        key = ObjectKey.of(
+            self._lease.project_id,
+            "jobs",
+            self._lease.job_id,
+            f"e{self._lease.epoch}",
+            "rollouts",
+            f"{wanted.split}-{wanted.step}-{index}.parquet",
+        )
+        stored = self._objects.put(key, [rollouts.write(batch)])
+        record = BatchRecord(wanted.split, wanted.step, index, str(key), stored.sha256, len(batch.rollouts))  # type: ignore[arg-type]
+        return batch, self._journal.keep_batch(record)
+
+    def _graded(
+        self, wanted: Wanted, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]
+    ) -> Iterator[Rollout]:
+        texts = [[self._chat.text(completion.tokens_T) for completion in group] for group in completions]
+        samples = [Sample(prompt.item, answer(text)) for prompt, group in zip(prompts, texts, strict=True) for text in group]
+        results = iter(self._grader.grade(samples))
+        step = wanted.step if wanted.split == "train" else 0
+        for prompt, group, group_texts in zip(prompts, completions, texts, strict=True):
+            members = [
+                Rollout(
+                    example=prompt.example,
+                    sample=i,
+                    seed=sample_seed(self._job_seed, wanted.split, step, prompt.example, i),
+                    prompt=self._chat.transcript(prompt.tokens_T),
+                    prompt_tokens=len(prompt.tokens_T),
+                    text=text,
+                    completion=completion,
+                    result=next(results),
+                    advantage=None,
+                )
+                for i, (completion, text) in enumerate(zip(group, group_texts, strict=True))
+            ]
+            yield from with_advantages(members, scale_by_std=self._plan.loss in SCALED_BY_STD)
+
+    def _read(self, record: BatchRecord) -> Batch:
+        with self._objects.open(ObjectKey.parse(record.object_key)) as stream:
+            return rollouts.read(stream)
+
+
+def with_advantages(members: Sequence[Rollout], *, scale_by_std: bool) -> list[Rollout]:
+    """The members of one group with their advantages filled in; None for those without a grade."""
+    advantages = group_advantages([member.reward for member in members], scale_by_std=scale_by_std)
+    return [replace(member, advantage=advantage) for member, advantage in zip(members, advantages, strict=True)]
+
+
+def _honour(pending: dict[int, Future[tuple[Batch, Wish]]]) -> None:
+    """Raise what a finished grading found: its error, or the wish to let go."""
+    for future in pending.values():
+        if future.done() and future.result()[1] is Wish.LET_GO:
+            raise LetGo
