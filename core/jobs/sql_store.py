@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
@@ -65,8 +66,9 @@ class SqlJobStore:
                     raise unknown_cursor(after)
                 query = query.where(tuple_(JobRow.created_at, JobRow.id) < tuple_(cursor.created_at, cursor.id))
             query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).execution_options(yield_per=100)
-            matching = (row for row in session.scalars(query) if _carries(row.request, metadata or {}))
-            jobs = tuple(job_of(row) for row in islice(matching, limit + 1))
+            with closing(session.scalars(query)) as rows:
+                matching = (row for row in rows if _carries(row.request, metadata or {}))
+                jobs = tuple(job_of(row) for row in islice(matching, limit + 1))
             return Page(jobs[:limit], has_more=len(jobs) > limit)
 
     def command(self, job_id: str, command: JobCommand) -> Job:
