@@ -12,6 +12,7 @@ from core.jobs.base import Journal
 from core.jobs.history import History
 from core.jobs.plan import Plan
 from core.jobs.types import StepRecord, Wish
+from graders.base import GradeError
 from worker.checkpoint import PolicyKeeper
 from worker.metrics import GraderName, Timing, step_message, step_metrics
 from worker.policy.base import PolicyTrainer, TrainGroup, UpdateStats
@@ -163,9 +164,10 @@ class TrainingLoop:
         rollouts = train.rollouts if train else []
         failed = [rollout for rollout in rollouts if rollout.reward is None]
         if rollouts and len(failed) > len(rollouts) / 2:
-            first = failed[0].result
+            result = failed[0].result
+            details = result.details if isinstance(result, GradeError) else ""
             self._parts.journal.event(
-                f"Grading failed for {len(failed)} of {len(rollouts)} samples of step {step}; the first: {getattr(first, 'details', '')}",
+                f"Step {step}: {len(failed)} of {len(rollouts)} samples have no grade. The first: {details}",
                 level="warn",
             )
 

@@ -1,4 +1,7 @@
-"""The runner: one process, one job. `python -m worker.runner JOB_ID PROJECT_ID EPOCH`, started by the supervisor that holds the lease."""
+"""The runner: one process, one job, started by the supervisor that holds its lease.
+
+`python -m worker.runner JOB_ID PROJECT_ID EPOCH`
+"""
 
 from __future__ import annotations
 
@@ -155,8 +158,8 @@ class Runner:
         for prompt in prompts:
             if len(prompt.tokens_T) > room:
                 raise JobFailure(
-                    f"Example {prompt.example + 1} of {file_id} has a prompt of {len(prompt.tokens_T)} tokens; the model's context of "
-                    f"{policy.model.max_len} leaves {room} beside completions of {plan.max_completion_tokens}.",
+                    f"Example {prompt.example + 1} of {file_id} has a prompt of {len(prompt.tokens_T)} tokens; the model's "
+                    f"context of {policy.model.max_len} leaves {room} beside completions of {plan.max_completion_tokens}.",
                     code="prompt_too_long",
                     param="training_file",
                 )

@@ -14,7 +14,7 @@ def derive(*parts: int | str) -> int:
 
 
 def sample_seed(job_seed: int, split: str, step: int, example: int, sample: int) -> int:
-    """The seed of one completion. Validation passes step 0 always: its luck is the same at every evaluation, so curves compare."""
+    """The seed of one completion. Validation always passes step 0: the same luck at every evaluation, so curves compare."""
     return derive(job_seed, split, step, example, sample)
 
 

@@ -30,8 +30,12 @@ class ChatTokenizer:
 
     def prompt(self, messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] | None = None) -> tuple[int, ...]:
         """Tokens of the conversation up to and including the opening of the assistant's turn."""
-        rendered = self._tokenizer.apply_chat_template(
-            [_plain(message) for message in messages], tools=tools, add_generation_prompt=True, tokenize=True, return_dict=True
+        rendered: Any = self._tokenizer.apply_chat_template(
+            [_plain(message) for message in messages],
+            tools=list(tools) if tools else None,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
         )
         return tuple(rendered["input_ids"])
 
@@ -59,4 +63,4 @@ def _stop_ids(directory: Path, eos_id: int | None) -> frozenset[int]:
         if (path := directory / name).exists():
             value = json.loads(path.read_text()).get("eos_token_id")
             ids |= set(value) if isinstance(value, list) else {value}
-    return frozenset(id for id in ids if id is not None)
+    return frozenset(token for token in ids if token is not None)

@@ -11,7 +11,7 @@ from worker.policy.model import PolicyModel, Weights, named_tensors
 
 
 def write_merged(model: PolicyModel, weights: Weights, directory: Path) -> None:
-    """Write `weights` in the base model's own layout, with its configuration and tokenizer: `transformers` loads the directory."""
+    """Write `weights` in the base model's own layout, with its configuration and tokenizer, as `transformers` loads it."""
     directory.mkdir(parents=True, exist_ok=True)
     for path in model.directory.iterdir():
         if path.is_file() and not path.name.endswith((".safetensors", ".safetensors.index.json")):

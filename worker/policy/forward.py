@@ -1,7 +1,7 @@
 """The decoder over packed groups: every prompt once, its completions behind it, no padding in the linear layers.
 
-A pack is one sequence [N, hidden] that holds, group by group, a prompt and then its completions. Linear layers see all N tokens at
-once; attention runs group by group: the prompt causally over itself, each completion over the prompt and itself. Gradients of all
+A pack is one sequence [N, hidden] that holds, group by group, a prompt and then its completions. Linear layers see all N
+tokens at once; attention runs group by group: the prompt causally over itself, each completion over the prompt and itself. Gradients of all
 completions flow through the one computation of their prompt.
 """
 
@@ -103,8 +103,8 @@ def project_qkv(config: DecoderConfig, layer: Layer, qkv: Tensor, cos: Tensor, s
 class AdaptedLinear(torch.autograd.Function):
     """x W'^T with the merged W' = W + scale * B A, and gradients for A and B.
 
-    With dY the output's gradient: dX = dY W', dB = scale * dY^T (X A^T), dA = scale * (dY B)^T X. The merged matrix is the one that
-    sampling uses, so sampler and trainer cannot drift apart, and the adapter costs nothing in the forward pass.
+    With dY the output's gradient: dX = dY W', dB = scale * dY^T (X A^T), dA = scale * (dY B)^T X. The merged matrix is the one
+    that sampling uses, so sampler and trainer cannot drift apart, and the adapter costs nothing in the forward pass.
     """
 
     @staticmethod
@@ -162,7 +162,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _completion_mask(prompt: int, longest: int, like: Tensor) -> Tensor:
-    """[longest, prompt + longest], additive: a completion sees its whole prompt and its own past. Padding lies in nobody's past."""
+    """[longest, prompt + longest], additive: a completion sees its prompt and its own past. Padding lies in nobody's past."""
     mask = like.new_zeros(longest, prompt + longest)
     mask[:, prompt:].masked_fill_(torch.ones(longest, longest, dtype=torch.bool, device=like.device).triu(1), float("-inf"))
     return mask
@@ -179,12 +179,12 @@ def attention(packed: Pack, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             continue
 
         def grid(x: Tensor, span: GroupSpan = span, group: int = group, longest: int = longest) -> Tensor:
-            flat: Tensor = _ToGrid.apply(x[span.completions], span.slots, group * longest)  # type: ignore[no-untyped-call]
+            flat: Tensor = _ToGrid.apply(x[span.completions], span.slots, group * longest)
             return flat.view(group, longest, *x.shape[1:])
 
         keys, values = (torch.cat([x[None, prompt].expand(group, -1, -1, -1), grid(x)], dim=1) for x in (k, v))
         out = _attend(grid(q), keys, values, _completion_mask(span.prompt, longest, q))
-        outputs.append(_FromGrid.apply(out.reshape(group * longest, -1), span.slots))  # type: ignore[no-untyped-call]
+        outputs.append(_FromGrid.apply(out.reshape(group * longest, -1), span.slots))
     return torch.cat(outputs)
 
 
@@ -193,8 +193,8 @@ def hidden_states(
 ) -> Tensor:
     """Final hidden states [N, hidden] of a pack.
 
-    With an adapter (already merged into `weights`) the result carries gradients for it. A `cache` list receives every layer's keys
-    and values [N, kv_heads, d].
+    With an adapter (already merged into `weights`) the result carries gradients for it. A `cache` list receives every layer's
+    keys and values [N, kv_heads, d].
     """
     config = weights.config
     cos, sin = rope_table(config, packed.positions)
@@ -205,7 +205,7 @@ def hidden_states(
         if adapter is None:
             return F.linear(x, matrix)
         lora: LoraLinear = adapter.layers[i][name]
-        out: Tensor = AdaptedLinear.apply(x, matrix, adapter.scale, lora.a, *lora.b)  # type: ignore[no-untyped-call]
+        out: Tensor = AdaptedLinear.apply(x, matrix, adapter.scale, lora.a, *lora.b)
         return out
 
     for i, layer in enumerate(weights.layers):
@@ -222,8 +222,8 @@ def hidden_states(
 class TokenLogprobs(torch.autograd.Function):
     """log softmax(h W^T / temperature)[target] and the entropy, in chunks of rows: [tokens, vocabulary] is never whole.
 
-    The gradient by h is (W[target] - softmax W) / temperature times a scalar a row, so it is computed with the forward pass, while a
-    chunk's logits exist, and kept as [tokens, hidden]. The entropy carries no gradient; neither does W.
+    The gradient by h is (W[target] - softmax W) / temperature times a scalar a row, so it is computed with the forward pass,
+    while a chunk's logits exist, and kept as [tokens, hidden]. The entropy carries no gradient; neither does W.
     """
 
     CHUNK = 128
@@ -258,5 +258,5 @@ def completion_logprobs(
 ) -> tuple[Tensor, Tensor]:
     """Log-probability and entropy of every completion token of a pack, in order, at a temperature."""
     hidden = hidden_states(weights, packed, adapter)[packed.sources]
-    result: tuple[Tensor, Tensor] = TokenLogprobs.apply(hidden, weights.head, packed.targets, temperature)  # type: ignore[no-untyped-call]
+    result: tuple[Tensor, Tensor] = TokenLogprobs.apply(hidden, weights.head, packed.targets, temperature)
     return result

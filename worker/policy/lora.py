@@ -1,7 +1,7 @@
 """Low-rank adapters on every linear layer (Hu et al. 2021, arXiv:2106.09685), read and written as `peft` does.
 
-At run time an adapter is never a separate branch: `merge` writes `W + alpha / rank * B A` into a second buffer, always from the pristine
-base, and both sampling and training compute with that buffer. Gradients of A and B come from `forward.AdaptedLinear`.
+At run time an adapter is never a separate branch: `merge` writes `W + alpha / rank * B A` into a second buffer, always from
+the pristine base, and both sampling and training compute with that buffer. Gradients of A and B come from `forward.AdaptedLinear`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Adapter:
 
     @torch.no_grad()
     def merge(self, base: Weights, into: Weights) -> None:
-        """Write base + adapter into the linear layers of `into`. From the pristine base every time: undoing a merge loses bits."""
+        """Write base + adapter into the linear layers of `into`. From the pristine base: undoing a merge loses bits."""
         for pristine, merged, adapters in zip(base.layers, into.layers, self.layers, strict=True):
             for name, linear in adapters.items():
                 torch.add(getattr(pristine, name), linear.delta(self.scale), out=getattr(merged, name))

@@ -96,7 +96,7 @@ class LoraPolicy:
             kl = kl_to_reference(logprobs, self._reference(packed, temperature)).sum() / totals.tokens
             loss = policy_loss + config.kl_coef * kl
             totals.kl += float(kl.detach())
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         totals.count(inputs, policy_loss.detach(), loss.detach(), entropy)
 
     @torch.no_grad()
@@ -134,15 +134,15 @@ class LoraPolicy:
 
 
 def micro_batches(groups: Sequence[TrainGroup], max_tokens: int) -> Iterator[list[TrainGroup]]:
-    """Cut groups into parts of at most `max_tokens` tokens, a group over it by its completions (its prompt is then computed again)."""
+    """Cut groups into parts of at most `max_tokens` tokens, one over it by its completions, its prompt computed again for each."""
     part: list[TrainGroup] = []
     room = max_tokens
-    for group in (piece for group in groups for piece in _pieces(group, max_tokens)):
-        size = len(group.prompt_T) + sum(len(completion) for completion in group.completions_G)
+    for piece in (piece for group in groups for piece in _pieces(group, max_tokens)):
+        size = len(piece.prompt_T) + sum(len(completion) for completion in piece.completions_G)
         if part and size > room:
             yield part
             part, room = [], max_tokens
-        part.append(group)
+        part.append(piece)
         room -= size
     if part:
         yield part

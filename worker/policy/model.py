@@ -1,7 +1,7 @@
 """Base models of the Llama family (Llama, Mistral, Qwen2, Qwen3; dense) as plain tensors.
 
-A model is read from a Hugging Face directory of safetensors. Projections that share their input are fused (q, k and v; gate and up),
-so that a layer is four matrix products. `forward.py` trains on these weights and `worker.rollout.decode` samples from them.
+A model is read from a Hugging Face directory of safetensors. Projections that share their input are fused (q, k and v; gate
+and up), so that a layer is four matrix products. `forward.py` trains on these weights and `worker.rollout.decode` samples from them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Weights:
     layers: list[Layer]
 
     def copy_linears(self) -> Weights:
-        """The same weights with linear layers in memory of their own, everything else shared: a buffer to merge an adapter into."""
+        """The same weights with linear layers in memory of their own: a buffer to merge an adapter into."""
         return replace(
             self, layers=[replace(layer, **{name: getattr(layer, name).clone() for name in FUSED}) for layer in self.layers]
         )
@@ -228,4 +228,4 @@ class _Tensors:
             return tensor
 
     def get(self, name: str) -> Tensor | None:
-        return self[name] if name in self else None
+        return self[name] if name in self._files else None

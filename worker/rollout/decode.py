@@ -32,7 +32,7 @@ class Drawn:
 
 
 class _Cache:
-    """Keys and values [rows, kv_heads, columns, d] a layer. Prompts end at the same column; shorter ones are padded on the left."""
+    """Keys and values [rows, kv_heads, columns, d] a layer. Prompts end at the same column, padded on the left."""
 
     def __init__(self, weights: Weights, rows: int, prompt_columns: int, capacity: int) -> None:
         config = weights.config
