@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -53,10 +54,15 @@ class Settings(BaseSettings):
         derived = {
             "data_dir": data_dir,
             "database_url": f"sqlite:///{data_dir / 'touchstone.db'}",
-            "object_store_url": f"file://{data_dir / 'objects'}",
+            "object_store_url": (data_dir / "objects").as_uri(),
             "model_dir": data_dir / "models",
         }
         return {**values, **{name: value for name, value in derived.items() if not values.get(name) or name == "data_dir"}}
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a child process that shall have these settings too. The client's key is no business of a child."""
+        values = self.model_dump(exclude={"api_key"}, exclude_none=True)
+        return {**os.environ, **{f"RFT_{name.upper()}": str(value) for name, value in values.items()}}
 
     @property
     def grader_socket(self) -> Path:

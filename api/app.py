@@ -1,0 +1,77 @@
+"""The app: its parts, its routes and what surrounds them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from api import health
+from api.chat import routes as chat
+from api.chat.client import SamplerClient
+from api.context import Context
+from api.errors import install_error_handlers
+from api.files import routes as files
+from api.graders import routes as graders
+from api.jobs import routes as jobs
+from api.middleware import BodyLimit, ReplyHeaders
+from api.models import routes as models
+from core.db import Database
+from core.models import ModelRegistry
+from core.processes import SocketService
+from core.security.keys import KeyStore
+from core.settings import Settings
+from core.storage.build import open_store
+from graders.sandbox.client import SandboxClient
+
+MAX_JSON_BYTES = 8 * 1024 * 1024
+FORM_OVERHEAD_BYTES = 64 * 1024
+"""What the other parts of an upload's form may take beside its file."""
+SAMPLER_START_SECONDS = 180.0
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service over HTTP. The database must be ready (`api.bootstrap`); child processes start when they are first needed.
+
+    Raises `InvalidModels` or `InvalidRequest` where the settings name something that cannot be used.
+    """
+    app = FastAPI(title="Touchstone", version=version("touchstone-rft"), lifespan=_lifespan, redirect_slashes=False)
+    app.state.context = _context(settings)
+    install_error_handlers(app)
+    for router in (health.router, files.router, jobs.router, graders.router, models.router, chat.router):
+        app.include_router(router)
+    limits = {"/v1/files": settings.max_file_bytes + FORM_OVERHEAD_BYTES}
+    app.add_middleware(BodyLimit, default=MAX_JSON_BYTES, limits=limits)
+    app.add_middleware(ReplyHeaders, organization=settings.organization)
+    return app
+
+
+def _context(settings: Settings) -> Context:
+    log = settings.data_dir / "logs" / "sampler.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, "-m", "worker.sampler", "--socket", "{socket}", "--follow-stdin"]
+    sampler = SocketService(argv, env=settings.environment(), log=log, start_seconds=SAMPLER_START_SECONDS)
+    database = Database(settings.database_url)
+    return Context(
+        settings=settings,
+        database=database,
+        objects=open_store(settings.object_store_url),
+        keys=KeyStore(database),
+        models=ModelRegistry.load(settings),
+        sandbox=SandboxClient(settings.grader_python),
+        sampler=SamplerClient(sampler),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Ends the child processes and the connections with the app."""
+    yield
+    context: Context = app.state.context
+    await context.sampler.close()
+    await run_in_threadpool(context.sandbox.close)
+    context.database.dispose()

@@ -1,0 +1,124 @@
+"""The client of the sampler process: OpenAI-shaped HTTP over a unix socket, the process started when it is first needed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from starlette.concurrency import run_in_threadpool
+
+from core.errors import InvalidRequest, NotFound, RftError, StorageFull, TooLarge, Unavailable
+from core.processes import SocketService
+
+Json = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5.0
+COMPLETION_SECONDS = 600.0
+"""As long as OpenAI's client waits by default."""
+_DATA = "data: "
+_DONE = "[DONE]"
+
+
+class SamplerFailed(RftError):
+    """The sampler could not finish, for a reason that is not the client's."""
+
+    code = "sampler_error"
+    type = "server_error"
+
+
+_KINDS: dict[int, type[RftError]] = {kind.status: kind for kind in (InvalidRequest, NotFound, TooLarge, Unavailable, StorageFull)}
+
+
+class SamplerClient:
+    """A `core.model_client.ModelClient` to this service's own sampler. Belongs to one event loop."""
+
+    def __init__(self, service: SocketService) -> None:
+        self._service = service
+        self._socket: Path | None = None
+        self._http = httpx2.AsyncClient()
+
+    async def chat(self, body: Json) -> Json:
+        """The chat completion for OpenAI's request body."""
+        return await self._post("/v1/chat/completions", body)
+
+    async def stream(self, body: Json) -> AsyncIterator[Json]:
+        """The chunks of a streamed chat completion."""
+        async with self._connection() as http, http.stream("POST", "/v1/chat/completions", json=body) as response:
+            if response.is_error:
+                await response.aread()
+                raise _error(response)
+            async for line in response.aiter_lines():
+                text = line.removeprefix(_DATA).strip() if line.startswith(_DATA) else ""
+                if text == _DONE:
+                    return
+                if text:
+                    yield _chunk(text)
+        raise Unavailable("The sampler broke off in the middle of its answer.")
+
+    async def merge(self, base_model: str, manifest_key: str) -> Path:
+        """A directory with the whole model, the adapter merged into the base. The sampler removes it some hours later."""
+        reply = await self._post("/internal/merge", {"base_model": base_model, "manifest_key": manifest_key})
+        return Path(str(reply["directory"]))
+
+    async def close(self) -> None:
+        """Close the connections, and end the process."""
+        await self._http.aclose()
+        await run_in_threadpool(self._service.close)
+
+    async def _post(self, path: str, body: Json) -> Json:
+        async with self._connection() as http:
+            response = await http.post(path, json=body)
+        if response.is_error:
+            raise _error(response)
+        reply: Json = response.json()
+        return reply
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """A client of the running process; a transport that fails becomes `Unavailable`."""
+        try:
+            socket = await run_in_threadpool(self._service.ensure)
+        except Unavailable as error:
+            # The process's last words are for the operator.
+            log.error("the sampler cannot be had: %s", error.message)
+            raise Unavailable("The sampler could not be started. The service's log tells why.") from None
+        if socket != self._socket:
+            await self._reconnect(socket)
+        try:
+            yield self._http
+        except httpx2.TransportError as error:
+            raise Unavailable("The sampler does not answer at the moment. Please try again.") from error
+
+    async def _reconnect(self, socket: Path) -> None:
+        old, self._socket = self._http, socket
+        transport = httpx2.AsyncHTTPTransport(uds=str(socket))
+        timeout = httpx2.Timeout(COMPLETION_SECONDS, connect=CONNECT_SECONDS)
+        self._http = httpx2.AsyncClient(base_url="http://sampler", transport=transport, timeout=timeout, trust_env=False)
+        await old.aclose()
+
+
+def _error(response: httpx2.Response) -> RftError:
+    """The sampler's own error, passed on with its status."""
+    try:
+        return _passed_on(response.status_code, response.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return SamplerFailed(f"The sampler answered with status {response.status_code}.")
+
+
+def _passed_on(status: int, error: Json) -> RftError:
+    kind = _KINDS.get(status, SamplerFailed)
+    return kind(str(error["message"]), param=error.get("param"), code=error.get("code"))
+
+
+def _chunk(text: str) -> Json:
+    chunk: Json = json.loads(text)
+    if "error" in chunk:
+        raise _passed_on(500, chunk["error"])
+    return chunk

@@ -1,0 +1,58 @@
+"""The request of a chat completion, as far as this service gives its fields a meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Json = dict[str, Any]
+
+MAX_CHOICES = 8
+
+Role = Literal["developer", "system", "user", "assistant", "tool"]
+StopString = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class TextPart(BaseModel):
+    """A part of a message's content."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["text", "input_text", "output_text"]
+    text: str
+
+
+class Message(BaseModel):
+    """One turn. Only text is understood."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: Role
+    content: str | list[TextPart] | None = None
+
+
+class StreamOptions(BaseModel):
+    """What a stream carries besides its text."""
+
+    include_usage: bool | None = None
+
+
+class ChatRequest(BaseModel):
+    """The fields that are read; any other field of the body is ignored."""
+
+    model: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    messages: Annotated[list[Message], Field(min_length=1)]
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
+    stop: StopString | Annotated[list[StopString], Field(max_length=4)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    tools: list[Json] | None = None
+    response_format: Json | None = None

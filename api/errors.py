@@ -1,0 +1,72 @@
+"""Every failure in OpenAI's envelope: `{"error": {"message", "type", "param", "code"}}`, all four keys always present.
+
+Rules raise `core.errors.RftError`; the handlers here turn it, and what FastAPI and Starlette raise, into replies. What nobody
+expected becomes a plain 500 in `api.middleware`, where the request's id is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.validation import complaint
+from core.errors import RftError
+
+Json = dict[str, Any]
+
+RETRY_AFTER_SECONDS = "5"
+
+
+def envelope(message: str, *, kind: str = "invalid_request_error", param: str | None = None, code: str | None = None) -> Json:
+    """The body of an error reply; `kind` becomes the envelope's `type`."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_body(error: RftError) -> Json:
+    """The envelope of one of our own errors."""
+    return envelope(error.message, kind=error.type, param=error.param, code=error.code)
+
+
+def error_reply(error: RftError) -> JSONResponse:
+    """The reply to one of our own errors."""
+    headers = {}
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    if error.status == 503:
+        headers["retry-after"] = RETRY_AFTER_SECONDS
+    return JSONResponse(error_body(error), status_code=error.status, headers=headers)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make `app` answer every failure in the envelope."""
+    app.add_exception_handler(RftError, _on_rft_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+def _on_rft_error(_request: Request, error: Exception) -> JSONResponse:
+    return error_reply(cast(RftError, error))
+
+
+def _on_invalid_parameters(_request: Request, error: Exception) -> JSONResponse:
+    """Of path and query; bodies are checked by `api.validation` itself."""
+    errors = cast(RequestValidationError, error).errors()
+    return error_reply(complaint([{**item, "loc": item["loc"][1:]} for item in errors]))
+
+
+def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    problem = cast(HTTPException, error)
+    where = f"{request.method} {request.url.path}"
+    if problem.status_code == 404:
+        body = envelope(f"Unknown request URL: {where}. Please check the URL for typos.", code="unknown_url")
+    elif problem.status_code == 405:
+        body = envelope(f"Not allowed: {where}. Please check the method.", code="method_not_supported")
+    else:
+        body = envelope(str(problem.detail))
+    headers: Mapping[str, str] | None = problem.headers
+    return JSONResponse(body, status_code=problem.status_code, headers=dict(headers or {}))

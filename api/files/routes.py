@@ -1,0 +1,98 @@
+"""`/v1/files`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from anyio.from_thread import run as run_in_loop
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from api.auth import CallerDep, ContextDep
+from api.files import service
+from api.files.schemas import file_object
+from api.paging import list_object
+
+router = APIRouter(prefix="/v1/files", tags=["files"])
+
+_UPLOAD_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file", "purpose"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "purpose": {"type": "string"},
+                        "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
+                        "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2592000},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("", openapi_extra=_UPLOAD_FORM)
+async def create_file(request: Request, caller: CallerDep, context: ContextDep) -> JSONResponse:
+    """Upload a file. It is read in a thread that asks the event loop for one chunk after the other."""
+    content_type = request.headers.get("content-type", "")
+    stream = request.stream()
+    files = context.files(caller.project_id)
+    return JSONResponse(file_object(await run_in_threadpool(service.upload, files, content_type, _pulled(stream))))
+
+
+@router.get("")
+def list_files(
+    caller: CallerDep,
+    context: ContextDep,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
+    order: Literal["asc", "desc"] = "desc",
+    purpose: str | None = None,
+) -> JSONResponse:
+    """The project's files, newest first unless asked otherwise."""
+    page = context.files(caller.project_id).list(after=after, limit=limit, order=order, purpose=purpose)
+    return JSONResponse(list_object([file_object(file) for file in page.data], has_more=page.has_more, with_ends=True))
+
+
+@router.get("/{file_id}")
+def retrieve_file(file_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
+    """A file's description."""
+    return JSONResponse(file_object(context.files(caller.project_id).get(file_id)))
+
+
+@router.delete("/{file_id}")
+def delete_file(file_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
+    """Remove a file."""
+    context.files(caller.project_id).delete(file_id)
+    return JSONResponse({"id": file_id, "object": "file", "deleted": True})
+
+
+@router.get("/{file_id}/content")
+def file_content(file_id: str, caller: CallerDep, context: ContextDep) -> StreamingResponse:
+    """A file's bytes, always as a download: no browser may take a client's upload for a page."""
+    files = context.files(caller.project_id)
+    file = files.get(file_id)
+    headers = {
+        "content-length": str(file.bytes),
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(file.filename, safe='')}",
+        "x-content-type-options": "nosniff",
+    }
+    return StreamingResponse(files.chunks(file_id), media_type="application/octet-stream", headers=headers)
+
+
+def _pulled(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
+    """The chunks of an async iterator, for a worker thread of the event loop."""
+
+    async def following() -> bytes | None:
+        return await anext(stream, None)
+
+    while (chunk := run_in_loop(following)) is not None:
+        yield chunk

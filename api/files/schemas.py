@@ -1,0 +1,27 @@
+"""Wire shapes of files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.files import File
+
+Json = dict[str, Any]
+
+PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+"""What a client may upload for. Only `fine-tune` means something to this service."""
+
+
+def file_object(file: File) -> Json:
+    """A file as clients see it. Its content is checked by the job that uses it, so every kept file is `processed`."""
+    return {
+        "id": file.id,
+        "object": "file",
+        "bytes": file.bytes,
+        "created_at": int(file.created_at),
+        "expires_at": None if file.expires_at is None else int(file.expires_at),
+        "filename": file.filename,
+        "purpose": file.purpose,
+        "status": "processed",
+        "status_details": None,
+    }

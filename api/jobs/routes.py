@@ -1,0 +1,152 @@
+"""`/v1/fine_tuning/jobs`: OpenAI's routes, then this service's own."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from api.auth import CallerDep, ContextDep
+from api.body import JsonBody, json_schema_of
+from api.jobs import service
+from api.jobs.curve import curve_csv, curve_tag, matches
+from api.jobs.rollouts import RolloutId, read_page
+from api.jobs.schemas import CreateJob, checkpoint_object, event_object, job_object
+from api.jobs.weights import adapter_tar, find_checkpoint, merged_tar
+from api.paging import list_object
+from core.errors import InvalidRequest
+from core.jobs.types import JobCommand
+
+router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
+
+MAX_STEP = 2**31 - 1
+_METADATA = re.compile(r"metadata\[(.+)\]")
+
+Limit = Annotated[int, Query(ge=1, le=100)]
+Step = Annotated[int, Query(ge=0, le=MAX_STEP)]
+
+
+@router.post("", openapi_extra=json_schema_of(CreateJob))
+def create_job(
+    body: JsonBody,
+    caller: CallerDep,
+    context: ContextDep,
+    x_stainless_retry_count: Annotated[str, Header()] = "0",
+) -> JSONResponse:
+    """Create a job. Its files are checked afterwards: wrong content fails the job."""
+    is_retry = x_stainless_retry_count not in ("", "0")
+    job = service.create_job(context, caller.project_id, body, is_retry=is_retry)
+    return JSONResponse(job_object(job, context.settings.organization))
+
+
+@router.get("")
+def list_jobs(
+    request: Request, caller: CallerDep, context: ContextDep, after: str | None = None, limit: Limit = 20
+) -> JSONResponse:
+    """The project's jobs, newest first; `metadata[key]=value` keeps those that carry the pair."""
+    page = context.jobs(caller.project_id).list(after=after, limit=limit, metadata=_metadata(request))
+    data = [job_object(job, context.settings.organization) for job in page.data]
+    return JSONResponse(list_object(data, has_more=page.has_more))
+
+
+@router.get("/{job_id}")
+def retrieve_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
+    """A job as it stands."""
+    return JSONResponse(job_object(context.jobs(caller.project_id).get(job_id), context.settings.organization))
+
+
+@router.post("/{job_id}/{command}")
+def command_job(
+    job_id: str, command: Literal["cancel", "pause", "resume"], caller: CallerDep, context: ContextDep
+) -> JSONResponse:
+    """Cancel, pause or resume a job; 400 where its status does not allow it."""
+    job = context.jobs(caller.project_id).command(job_id, JobCommand(command))
+    return JSONResponse(job_object(job, context.settings.organization))
+
+
+@router.get("/{job_id}/events")
+def list_events(job_id: str, caller: CallerDep, context: ContextDep, after: str | None = None, limit: Limit = 20) -> JSONResponse:
+    """The job's history, newest first."""
+    page = context.events(caller.project_id).list(job_id, after=after, limit=limit)
+    return JSONResponse(list_object([event_object(event) for event in page.data], has_more=page.has_more))
+
+
+@router.get("/{job_id}/checkpoints")
+def list_checkpoints(
+    job_id: str, caller: CallerDep, context: ContextDep, after: str | None = None, limit: Limit = 10
+) -> JSONResponse:
+    """The job's checkpoints, latest step first."""
+    page = context.jobs(caller.project_id).checkpoints(job_id, after=after, limit=limit)
+    data = [checkpoint_object(checkpoint) for checkpoint in page.data]
+    return JSONResponse(list_object(data, has_more=page.has_more, with_ends=True))
+
+
+@router.get("/{job_id}/metrics")
+def reward_curve(
+    job_id: str,
+    caller: CallerDep,
+    context: ContextDep,
+    after_step: Annotated[int, Query(ge=-1, le=MAX_STEP)] = -1,
+    form: Annotated[Literal["json", "csv"] | None, Query(alias="format")] = None,
+    accept: Annotated[str, Header()] = "",
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The metrics of all steps above `after_step`, as JSON or CSV. Costs one row where nothing has changed (`if-none-match`)."""
+    jobs = context.jobs(caller.project_id)
+    job = jobs.get(job_id)
+    chosen = form or ("csv" if "text/csv" in accept else "json")
+    tag = curve_tag(job, after_step=after_step, form=chosen)
+    headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept, authorization"}
+    if matches(if_none_match, tag):
+        return Response(status_code=304, headers=headers)
+    steps = jobs.steps(job_id, after_step=after_step)
+    if chosen == "csv":
+        return Response(curve_csv(steps), media_type="text/csv", headers=headers)
+    body = {"object": "list", "data": list(steps), "status": job.status.value, "step": job.step}
+    return JSONResponse(body, headers=headers)
+
+
+@router.get("/{job_id}/rollouts")
+def list_rollouts(
+    job_id: str,
+    step: Step,
+    caller: CallerDep,
+    context: ContextDep,
+    split: Literal["train", "valid"] | None = None,
+    after: str | None = None,
+    limit: Limit = 20,
+    include: Annotated[list[Literal["tokens"]] | None, Query()] = None,
+) -> JSONResponse:
+    """The kept rollouts of a step with their grades, in the order they were sampled; `include=tokens` adds token ids."""
+    batches = context.jobs(caller.project_id).batches(job_id, step=step, split=split)
+    cursor = None if after is None else RolloutId.parse(after)
+    page = read_page(context.objects, batches, after=cursor, limit=limit, with_tokens=bool(include))
+    return JSONResponse(list_object(page.data, has_more=page.has_more, with_ends=True))
+
+
+@router.get("/{job_id}/checkpoints/{checkpoint}/weights")
+async def download_weights(
+    job_id: str,
+    checkpoint: str,
+    caller: CallerDep,
+    context: ContextDep,
+    form: Annotated[Literal["adapter", "merged"], Query(alias="format")] = "adapter",
+) -> Response:
+    """A checkpoint (by id, or `best` or `last`) as a tar: the PEFT adapter, or the whole merged model."""
+    jobs = context.jobs(caller.project_id)
+    job, found = await run_in_threadpool(find_checkpoint, jobs, job_id, checkpoint)
+    if form == "merged":
+        return await merged_tar(context, job, found)
+    return await run_in_threadpool(adapter_tar, context.objects, found)
+
+
+def _metadata(request: Request) -> dict[str, str] | None:
+    """The pairs of a query such as `metadata[owner]=me`."""
+    if "metadata" in request.query_params:
+        message = "Filter by single pairs: metadata[key]=value."
+        raise InvalidRequest(message, param="metadata", code="invalid_value")
+    names = {name: match[1] for name in request.query_params if (match := _METADATA.fullmatch(name))}
+    return {key: request.query_params[name] for name, key in names.items()} or None
