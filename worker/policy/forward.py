@@ -1,8 +1,8 @@
 """The decoder over packed groups: every prompt once, its completions behind it, no padding in the linear layers.
 
 A pack is one sequence [N, hidden] that holds, group by group, a prompt and then its completions. Linear layers see all N
-tokens at once; attention runs group by group: the prompt causally over itself, each completion over the prompt and itself. Gradients of all
-completions flow through the one computation of their prompt.
+tokens at once; attention runs group by group: the prompt causally over itself, each completion over the prompt and itself.
+Gradients of all completions flow through the one computation of their prompt.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class AdaptedLinear(torch.autograd.Function):
         return x @ merged.T
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # noqa: D102
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
         x, merged, a, *b = ctx.saved_tensors
         low_parts = (x @ a.T).split(b[0].shape[1], dim=1)
         grad_parts = grad.split([part.shape[0] for part in b], dim=1)
@@ -133,7 +133,7 @@ class _ToGrid(torch.autograd.Function):
         return x.new_zeros(size, *x.shape[1:]).index_copy_(0, slots, x)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (slots,) = ctx.saved_tensors
         return grad.index_select(0, slots), None, None
 
@@ -148,7 +148,7 @@ class _FromGrid(torch.autograd.Function):
         return grid.index_select(0, slots)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (slots,) = ctx.saved_tensors
         return grad.new_zeros(ctx.size, *grad.shape[1:]).index_copy_(0, slots, grad), None
 
@@ -179,12 +179,12 @@ def attention(packed: Pack, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             continue
 
         def grid(x: Tensor, span: GroupSpan = span, group: int = group, longest: int = longest) -> Tensor:
-            flat: Tensor = _ToGrid.apply(x[span.completions], span.slots, group * longest)
+            flat: Tensor = _ToGrid.apply(x[span.completions], span.slots, group * longest)  # type: ignore[no-untyped-call]
             return flat.view(group, longest, *x.shape[1:])
 
         keys, values = (torch.cat([x[None, prompt].expand(group, -1, -1, -1), grid(x)], dim=1) for x in (k, v))
         out = _attend(grid(q), keys, values, _completion_mask(span.prompt, longest, q))
-        outputs.append(_FromGrid.apply(out.reshape(group * longest, -1), span.slots))
+        outputs.append(_FromGrid.apply(out.reshape(group * longest, -1), span.slots))  # type: ignore[no-untyped-call]
     return torch.cat(outputs)
 
 
@@ -205,7 +205,7 @@ def hidden_states(
         if adapter is None:
             return F.linear(x, matrix)
         lora: LoraLinear = adapter.layers[i][name]
-        out: Tensor = AdaptedLinear.apply(x, matrix, adapter.scale, lora.a, *lora.b)
+        out: Tensor = AdaptedLinear.apply(x, matrix, adapter.scale, lora.a, *lora.b)  # type: ignore[no-untyped-call]
         return out
 
     for i, layer in enumerate(weights.layers):
@@ -248,7 +248,7 @@ class TokenLogprobs(torch.autograd.Function):
         return logprobs, entropy
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _entropy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # noqa: D102
+    def backward(ctx: Any, grad: Tensor, _entropy: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
         (slope,) = ctx.saved_tensors
         return grad[:, None] * slope, None, None, None
 
@@ -258,5 +258,5 @@ def completion_logprobs(
 ) -> tuple[Tensor, Tensor]:
     """Log-probability and entropy of every completion token of a pack, in order, at a temperature."""
     hidden = hidden_states(weights, packed, adapter)[packed.sources]
-    result: tuple[Tensor, Tensor] = TokenLogprobs.apply(hidden, weights.head, packed.targets, temperature)
+    result: tuple[Tensor, Tensor] = TokenLogprobs.apply(hidden, weights.head, packed.targets, temperature)  # type: ignore[no-untyped-call]
     return result

@@ -1,7 +1,7 @@
 """Low-rank adapters on every linear layer (Hu et al. 2021, arXiv:2106.09685), read and written as `peft` does.
 
 At run time an adapter is never a separate branch: `merge` writes `W + alpha / rank * B A` into a second buffer, always from
-the pristine base, and both sampling and training compute with that buffer. Gradients of A and B come from `forward.AdaptedLinear`.
+the pristine base, and sampling and training compute with that buffer. Gradients of A and B come from `forward.AdaptedLinear`.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ class LoraPolicy:
 
 
 def micro_batches(groups: Sequence[TrainGroup], max_tokens: int) -> Iterator[list[TrainGroup]]:
-    """Cut groups into parts of at most `max_tokens` tokens, one over it by its completions, its prompt computed again for each."""
+    """Cut groups into parts of at most `max_tokens` tokens, larger groups by their completions."""
     part: list[TrainGroup] = []
     room = max_tokens
     for piece in (piece for group in groups for piece in _pieces(group, max_tokens)):

@@ -1,7 +1,7 @@
 """Base models of the Llama family (Llama, Mistral, Qwen2, Qwen3; dense) as plain tensors.
 
 A model is read from a Hugging Face directory of safetensors. Projections that share their input are fused (q, k and v; gate
-and up), so that a layer is four matrix products. `forward.py` trains on these weights and `worker.rollout.decode` samples from them.
+and up), so that a layer is four matrix products. `forward.py` trains on these weights, `worker.rollout.decode` samples.
 """
 
 from __future__ import annotations

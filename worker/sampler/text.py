@@ -39,7 +39,7 @@ class TextStream:
 
 
 class AnswerText:
-    """Keeps reasoning back: from `<think>` (or the start, where the prompt opened it) up to `</think>` and the line breaks behind it.
+    """Keeps reasoning back: from `<think>`, or the start where the prompt opened it, to `</think>` and line breaks behind it.
 
     Reasoning that never ends is given out at the end, as graders see it (`worker.reasoning.answer`).
     """
