@@ -98,10 +98,10 @@ class Journal(Protocol):
         """Record a step's metrics with its metrics event."""
 
     def keep_state(self, state: StateRecord) -> Sequence[str]:
-        """Record a training state; returns manifest keys of the older states this one replaces, now without a row."""
+        """Record a training state; returns the manifest keys left without a row: of states it replaces, or its own."""
 
     def keep_checkpoint(self, new: NewCheckpoint, *, keep_best: int) -> Sequence[str]:
-        """Record a checkpoint with its event; drops the rows of those neither best nor last, returns their manifest keys."""
+        """Record a checkpoint with its event, drop those neither best nor last; returns the manifest keys left without a row."""
 
     def event(self, message: str, *, level: str = "info", data: Json | None = None) -> None:
         """Append a message event."""

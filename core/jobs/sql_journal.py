@@ -66,13 +66,14 @@ class SqlJournal:
             return _wish(job)
 
     def keep_state(self, state: StateRecord) -> Sequence[str]:
-        """Record a training state; returns manifest keys of the older states this one replaces, now without a row.
+        """Record a training state; returns the manifest keys left without a row: of states it replaces, or its own.
 
-        The last `STATES_KEPT` written stay.
+        The last `STATES_KEPT` written stay; of two of one step the first.
         """
         with self._write() as (session, job, now):
-            if session.get(StateRow, (job.id, state.step)) is not None:
-                return ()
+            first = session.get(StateRow, (job.id, state.step))
+            if first is not None:
+                return () if first.manifest_key == state.manifest_key else (state.manifest_key,)
             session.add(
                 StateRow(
                     job_id=job.id,
@@ -88,18 +89,16 @@ class SqlJournal:
             return _drop(session, rows[STATES_KEPT:])
 
     def keep_checkpoint(self, new: NewCheckpoint, *, keep_best: int) -> Sequence[str]:
-        """Record a checkpoint with its event; drops the rows of those neither best nor last, returns their manifest keys.
+        """Record a checkpoint with its event, drop those neither best nor last; returns the manifest keys left without a row.
 
-        Best are the `keep_best` of the highest validation reward, the earlier of equals. A checkpoint that comes again
-        after it had been dropped is not recorded again, and its manifest key is among those returned.
+        Best are the `keep_best` of the highest validation reward, the earlier of equals. A checkpoint of a step that had one
+        before, kept or dropped since, is not recorded: its own manifest key is returned.
         """
         with self._write() as (session, job, now):
             query = select(CheckpointRow).where(CheckpointRow.job_id == job.id, CheckpointRow.project_id == job.project_id)
             rows = list(session.scalars(query.order_by(CheckpointRow.step)))
-            if any(row.step == new.step for row in rows):
-                return ()
-            if rows and rows[-1].step > new.step:
-                return (new.manifest_key,)
+            if rows and rows[-1].step >= new.step:
+                return () if new.manifest_key in {row.manifest_key for row in rows} else (new.manifest_key,)
             row = self._checkpoint_row(job, new, now)
             session.add(row)
             append_event(session, job, state.checkpoint_created(new.step), now)

@@ -144,6 +144,7 @@ class StepRecord:
     seconds_left: float | None = None
     """Until the job's end, as far as its steps tell."""
     usage: Json = field(default_factory=dict)
+    """Of the whole job so far: replaces what the step before said."""
 
 
 @dataclass(frozen=True)
