@@ -14,7 +14,8 @@ def open_store(url: str) -> ObjectStore:
     """The store at `file:///absolute/directory`, swept of what killed writers left. Raises `InvalidRequest` for any other URL."""
     parts = urlsplit(url)
     path = Path(unquote(parts.path))
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.is_absolute():
+    local = parts.scheme == "file" and parts.netloc in ("", "localhost") and not parts.query and not parts.fragment
+    if not local or not path.is_absolute():
         message = (
             f"RFT_OBJECT_STORE_URL: only file:// URLs are supported, such as file:///var/lib/touchstone/objects; got {url!r}."
         )

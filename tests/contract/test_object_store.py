@@ -1,0 +1,189 @@
+"""What every object store promises."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.errors import TooLarge
+from core.storage.base import ObjectKey, ObjectStore
+from core.storage.local import LocalObjectStore
+
+KEY = ObjectKey.of("proj_a", "files", "file-1")
+
+
+@pytest.fixture(params=["local"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    return LocalObjectStore(tmp_path / "objects")
+
+
+def read(store: ObjectStore, key: ObjectKey) -> bytes:
+    with store.open(key) as source:
+        return source.read()
+
+
+def keys(store: ObjectStore, *prefix: str) -> set[str]:
+    return {str(key) for key in store.list(ObjectKey.of(*prefix))}
+
+
+def failing_after(*chunks: bytes) -> Iterator[bytes]:
+    yield from chunks
+    raise ConnectionResetError("the client went away")
+
+
+def test_what_is_put_can_be_opened(store: ObjectStore) -> None:
+    store.put(KEY, [b"one ", b"two"])
+    assert read(store, KEY) == b"one two"
+
+
+def test_put_tells_key_size_and_hash(store: ObjectStore) -> None:
+    stored = store.put(KEY, [b"one ", b"", b"two"])
+    assert (stored.key, stored.bytes, stored.sha256) == (KEY, 7, hashlib.sha256(b"one two").hexdigest())
+
+
+def test_an_object_may_be_empty(store: ObjectStore) -> None:
+    assert store.put(KEY, []).bytes == 0
+    assert read(store, KEY) == b""
+
+
+def test_a_second_put_replaces_the_first(store: ObjectStore) -> None:
+    store.put(KEY, [b"first and longer"])
+    store.put(KEY, [b"second"])
+    assert read(store, KEY) == b"second"
+
+
+def test_a_reader_keeps_the_object_it_opened(store: ObjectStore) -> None:
+    store.put(KEY, [b"first"])
+    with store.open(KEY) as source:
+        store.put(KEY, [b"second"])
+        assert source.read() == b"first"
+
+
+def test_stream_yields_chunks_of_the_asked_size(store: ObjectStore) -> None:
+    store.put(KEY, [b"abcdefg"])
+    assert list(store.stream(KEY, chunk_bytes=3)) == [b"abc", b"def", b"g"]
+
+
+def test_opening_what_is_not_there_is_a_key_error(store: ObjectStore) -> None:
+    with pytest.raises(KeyError):
+        store.open(KEY)
+
+
+def test_streaming_what_is_not_there_is_a_key_error(store: ObjectStore) -> None:
+    with pytest.raises(KeyError):
+        next(store.stream(KEY))
+
+
+def test_a_prefix_is_no_object(store: ObjectStore) -> None:
+    store.put(KEY, [b"x"])
+    with pytest.raises(KeyError):
+        store.open(ObjectKey.of("proj_a", "files"))
+
+
+def test_nothing_is_below_an_object(store: ObjectStore) -> None:
+    store.put(KEY, [b"x"])
+    with pytest.raises(KeyError):
+        store.open(KEY / "more")
+
+
+def test_delete_removes_the_object(store: ObjectStore) -> None:
+    store.put(KEY, [b"x"])
+    store.delete(KEY)
+    with pytest.raises(KeyError):
+        store.open(KEY)
+
+
+def test_delete_leaves_the_neighbours(store: ObjectStore) -> None:
+    other = ObjectKey.of("proj_a", "files", "file-2")
+    store.put(KEY, [b"x"])
+    store.put(other, [b"y"])
+    store.delete(KEY)
+    assert read(store, other) == b"y"
+
+
+def test_deleting_what_is_not_there_does_nothing(store: ObjectStore) -> None:
+    store.delete(KEY)
+
+
+def test_list_finds_all_depths_below_the_prefix_and_nothing_else(store: ObjectStore) -> None:
+    for text in ("a/b/c", "a/b/d/e", "a/bb", "f/g"):
+        store.put(ObjectKey.parse(text), [b"x"])
+    assert keys(store, "a", "b") == {"a/b/c", "a/b/d/e"}
+
+
+def test_list_of_an_unknown_prefix_is_empty(store: ObjectStore) -> None:
+    assert keys(store, "nowhere") == set()
+
+
+def test_exactly_max_bytes_are_accepted(store: ObjectStore) -> None:
+    assert store.put(KEY, [b"abc", b"def"], max_bytes=6).bytes == 6
+
+
+def test_one_byte_more_is_too_large(store: ObjectStore) -> None:
+    with pytest.raises(TooLarge):
+        store.put(KEY, [b"abc", b"def"], max_bytes=5)
+
+
+def test_too_large_leaves_nothing(store: ObjectStore) -> None:
+    with pytest.raises(TooLarge):
+        store.put(KEY, [b"abc", b"def"], max_bytes=5)
+    assert keys(store, "proj_a") == set()
+
+
+def test_too_large_leaves_the_object_before(store: ObjectStore) -> None:
+    store.put(KEY, [b"old"])
+    with pytest.raises(TooLarge):
+        store.put(KEY, [b"newer"], max_bytes=4)
+    assert read(store, KEY) == b"old"
+
+
+def test_too_large_stops_reading(store: ObjectStore) -> None:
+    chunks = iter([b"abc", b"def", b"ghi"])
+    with pytest.raises(TooLarge):
+        store.put(KEY, chunks, max_bytes=5)
+    assert list(chunks) == [b"ghi"]
+
+
+def test_a_broken_source_is_passed_on(store: ObjectStore) -> None:
+    with pytest.raises(ConnectionResetError):
+        store.put(KEY, failing_after(b"half"))
+
+
+def test_a_broken_source_leaves_nothing(store: ObjectStore) -> None:
+    with pytest.raises(ConnectionResetError):
+        store.put(KEY, failing_after(b"half"))
+    assert keys(store, "proj_a") == set()
+
+
+def test_an_object_is_invisible_until_it_is_whole(store: ObjectStore) -> None:
+    seen: list[set[str]] = []
+
+    def chunks() -> Iterator[bytes]:
+        yield b"first half"
+        seen.append(keys(store, "proj_a"))
+        yield b"second half"
+
+    store.put(KEY, chunks())
+    assert seen == [set()]
+
+
+def test_of_concurrent_writers_one_wins_whole(store: ObjectStore) -> None:
+    bodies = [bytes([letter]) * 300_000 for letter in b"abcdefgh"]
+    writers = [threading.Thread(target=store.put, args=(KEY, [body[:100_000], body[100_000:]])) for body in bodies]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert read(store, KEY) in bodies
+
+
+@pytest.mark.parametrize(
+    "text", ["", "..", ".", "a/../b", "/a", "a//b", "a/", "a\\b", "a\0b", "a\n", "ä", ".tmp/x", "a" * 129, "a b"]
+)
+def test_hostile_names_are_no_keys(text: str) -> None:
+    with pytest.raises(ValueError, match="not an object key"):
+        ObjectKey.parse(text)
