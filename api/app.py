@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
@@ -31,6 +32,8 @@ from graders.sandbox.client import SandboxClient
 MAX_JSON_BYTES = 8 * 1024 * 1024
 FORM_OVERHEAD_BYTES = 64 * 1024
 """What the other parts of an upload's form may take beside its file."""
+MAX_UPLOADS = 32
+"""Files taken in at the same time; more wait."""
 SAMPLER_START_SECONDS = 180.0
 
 
@@ -64,6 +67,7 @@ def _context(settings: Settings) -> Context:
         models=ModelRegistry.load(settings),
         sandbox=SandboxClient(settings.grader_python),
         sampler=SamplerClient(sampler),
+        uploads=CapacityLimiter(MAX_UPLOADS),
     )
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPBearer
-from fastapi.security.utils import get_authorization_scheme_param
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.context import Context, get_context
 
@@ -20,17 +19,15 @@ class Caller:
     key_id: str
 
 
-class BearerKey(HTTPBearer):
-    """Documents the scheme in the OpenAPI document; `caller` does the check, with errors in the envelope."""
-
-    def __init__(self) -> None:
-        super().__init__(auto_error=False, description="A key made by `rft keys create`.")
+_bearer = HTTPBearer(auto_error=False, description="A key made by `rft keys create`.")
 
 
-def caller(request: Request, context: Annotated[Context, Depends(get_context)]) -> Caller:
-    """The owner of the request's key; raises `Unauthorized` in the same words for unknown, expired and malformed keys."""
-    scheme, secret = get_authorization_scheme_param(request.headers.get("authorization"))
-    key = context.keys.authenticate(secret if scheme.lower() == "bearer" else None)
+def caller(
+    context: Annotated[Context, Depends(get_context)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Caller:
+    """The owner of the request's key; raises `Unauthorized`."""
+    key = context.keys.authenticate(None if credentials is None else credentials.credentials)
     return Caller(project_id=key.project_id, key_id=key.id)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from anyio import CapacityLimiter
 from fastapi import Request
 
 from api.chat.client import SamplerClient
@@ -29,6 +30,8 @@ class Context:
     models: ModelRegistry
     sandbox: Sandbox
     sampler: SamplerClient
+    uploads: CapacityLimiter
+    """Threads for uploads, apart from those of all other requests: slow clients may hold every one of them."""
 
     def files(self, project_id: str) -> FileStore:
         """The project's files."""

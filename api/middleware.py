@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import envelope, error_body
@@ -53,6 +54,8 @@ class ReplyHeaders:
 
         try:
             await self.app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            log.info("%s %s: the client hung up (%s)", scope["method"], scope["path"], request_id)
         except Exception:
             log.exception("%s %s failed (%s)", scope["method"], scope["path"], request_id)
             if replied:

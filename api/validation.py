@@ -51,7 +51,7 @@ def complaint(errors: Sequence[Mapping[str, Any]], *, at: Location = ()) -> Inva
         wanted = " or ".join(_wanted(branch) for branch in branches)
         message = f"Invalid type for '{path}': expected {wanted}, but got {described(error['input'])} instead."
         return InvalidRequest(message, param=path, code="invalid_type")
-    reason = str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+    reason = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "it should").rstrip(".")
     return InvalidRequest(f"Invalid value for '{path}': {reason}.", param=path, code="invalid_value")
 
 

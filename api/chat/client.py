@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class SamplerClient:
         """The chat completion for OpenAI's request body."""
         return await self._post("/v1/chat/completions", body)
 
-    async def stream(self, body: Json) -> AsyncIterator[Json]:
+    async def stream(self, body: Json) -> AsyncGenerator[Json]:
         """The chunks of a streamed chat completion."""
         async with self._connection() as http, http.stream("POST", "/v1/chat/completions", json=body) as response:
             if response.is_error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter
@@ -23,7 +24,7 @@ _DONE = b"data: [DONE]\n\n"
 
 
 @router.post("/completions", openapi_extra=json_schema_of(ChatRequest))
-async def create_completion(body: JsonBody, caller: CallerDep, context: ContextDep) -> Response:
+async def create_completion(caller: CallerDep, context: ContextDep, body: JsonBody) -> Response:
     """A chat completion of a base model, a tuned model or a checkpoint, whole or as server-sent events."""
     request = await run_in_threadpool(service.sampler_body, context, caller.project_id, body)
     if not request.get("stream"):
@@ -34,12 +35,13 @@ async def create_completion(body: JsonBody, caller: CallerDep, context: ContextD
     return StreamingResponse(_events(first, chunks), media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
 
-async def _events(first: dict[str, Any] | None, chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+async def _events(first: dict[str, Any] | None, chunks: AsyncGenerator[dict[str, Any]]) -> AsyncIterator[bytes]:
     try:
         if first is not None:
             yield _event(first)
-        async for chunk in chunks:
-            yield _event(chunk)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield _event(chunk)
     except RftError as error:
         yield _event(error_body(error))
         return

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from anyio.from_thread import run as run_in_loop
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
-from starlette.concurrency import run_in_threadpool
 
 from api.auth import CallerDep, ContextDep
 from api.files import service
@@ -45,7 +45,8 @@ async def create_file(request: Request, caller: CallerDep, context: ContextDep) 
     content_type = request.headers.get("content-type", "")
     stream = request.stream()
     files = context.files(caller.project_id)
-    return JSONResponse(file_object(await run_in_threadpool(service.upload, files, content_type, _pulled(stream))))
+    file = await run_sync(service.upload, files, content_type, _pulled(stream), limiter=context.uploads)
+    return JSONResponse(file_object(file))
 
 
 @router.get("")

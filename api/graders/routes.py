@@ -16,12 +16,12 @@ router = APIRouter(prefix="/v1/fine_tuning/alpha/graders", tags=["graders"])
 
 
 @router.post("/validate", openapi_extra=json_schema_of(ValidateGrader))
-def validate_grader(body: JsonBody, _caller: CallerDep) -> JSONResponse:
+def validate_grader(_caller: CallerDep, body: JsonBody) -> JSONResponse:
     """Check a grader's configuration; answers it with every name filled in."""
     return JSONResponse({"grader": normalised(parse(validated(ValidateGrader, body).grader))})
 
 
 @router.post("/run", openapi_extra=json_schema_of(RunGrader))
-def run(body: JsonBody, _caller: CallerDep, context: ContextDep) -> JSONResponse:
+def run(_caller: CallerDep, context: ContextDep, body: JsonBody) -> JSONResponse:
     """Grade one sample. A grader that fails is a 200 whose `metadata.errors` says why."""
     return JSONResponse(run_grader(validated(RunGrader, body), context.sandbox))

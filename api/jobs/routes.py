@@ -9,8 +9,9 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import CallerDep, ContextDep
+from api.auth import Caller, CallerDep, ContextDep
 from api.body import JsonBody, json_schema_of
+from api.context import Context
 from api.jobs import service
 from api.jobs.curve import curve_csv, curve_tag, matches
 from api.jobs.rollouts import RolloutId, read_page
@@ -31,9 +32,9 @@ Step = Annotated[int, Query(ge=0, le=MAX_STEP)]
 
 @router.post("", openapi_extra=json_schema_of(CreateJob))
 def create_job(
-    body: JsonBody,
     caller: CallerDep,
     context: ContextDep,
+    body: JsonBody,
     x_stainless_retry_count: Annotated[str, Header()] = "0",
 ) -> JSONResponse:
     """Create a job. Its files are checked afterwards: wrong content fails the job."""
@@ -58,13 +59,22 @@ def retrieve_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONRes
     return JSONResponse(job_object(context.jobs(caller.project_id).get(job_id), context.settings.organization))
 
 
-@router.post("/{job_id}/{command}")
-def command_job(
-    job_id: str, command: Literal["cancel", "pause", "resume"], caller: CallerDep, context: ContextDep
-) -> JSONResponse:
-    """Cancel, pause or resume a job; 400 where its status does not allow it."""
-    job = context.jobs(caller.project_id).command(job_id, JobCommand(command))
-    return JSONResponse(job_object(job, context.settings.organization))
+@router.post("/{job_id}/cancel")
+def cancel_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
+    """End a job; 400 where it has ended already."""
+    return _commanded(context, caller, job_id, JobCommand.CANCEL)
+
+
+@router.post("/{job_id}/pause")
+def pause_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
+    """Stop a job until it is resumed; 400 where it neither runs nor waits for a worker."""
+    return _commanded(context, caller, job_id, JobCommand.PAUSE)
+
+
+@router.post("/{job_id}/resume")
+def resume_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
+    """Queue a paused job again; 400 for any other."""
+    return _commanded(context, caller, job_id, JobCommand.RESUME)
 
 
 @router.get("/{job_id}/events")
@@ -141,6 +151,11 @@ async def download_weights(
     if form == "merged":
         return await merged_tar(context, job, found)
     return await run_in_threadpool(adapter_tar, context.objects, found)
+
+
+def _commanded(context: Context, caller: Caller, job_id: str, command: JobCommand) -> JSONResponse:
+    job = context.jobs(caller.project_id).command(job_id, command)
+    return JSONResponse(job_object(job, context.settings.organization))
 
 
 def _metadata(request: Request) -> dict[str, str] | None:

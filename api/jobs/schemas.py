@@ -55,6 +55,7 @@ class CreateJob(BaseModel):
 
 
 _KNOWN = frozenset(CreateJob.model_fields)
+_UNCHOSEN = ("supervised", "dpo")
 _UNRESOLVED: Json = {
     "batch_size": "auto",
     "learning_rate_multiplier": "auto",
@@ -142,7 +143,7 @@ def _options(job: Job) -> Json | None:
 def _method(method: Json, hyperparameters: Json) -> Json:
     block: Json = method["reinforcement"]
     shown = {"response_format": None, **block, "hyperparameters": hyperparameters}
-    return {"type": "reinforcement", "reinforcement": shown}
+    return {**{name: value for name, value in method.items() if name not in _UNCHOSEN}, "reinforcement": shown}
 
 
 def _error(job: Job) -> Json | None:

@@ -93,7 +93,7 @@ def _resolved_request(body: Json, asked: CreateJob, block: Reinforcement, model:
     _check_lengths(validated(Options, options, at=("touchstone",)), model)
     method = body["method"]
     kept = {**method["reinforcement"], "grader": grader, "hyperparameters": hyperparameters}
-    return {**body, "method": {**method, "reinforcement": kept}, "touchstone": options}
+    return {**body, "method": {**method, "reinforcement": kept}, **({} if asked.touchstone is None else {"touchstone": options})}
 
 
 def _check_lengths(options: Options, model: BaseModel) -> None:
