@@ -1,0 +1,42 @@
+"""`rft`: the commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.markup import escape
+
+from cli import jobs, keys, models
+from cli.client import CommandFailed
+from cli.download import download
+from cli.output import errors
+from cli.serve import serve, work
+from core.errors import RftError
+
+commands = typer.Typer(
+    name="rft",
+    help="Self-hosted reinforcement fine-tuning.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+commands.command()(serve)
+commands.command("worker")(work)
+commands.add_typer(jobs.app, name="jobs")
+commands.command()(download)
+commands.add_typer(keys.app, name="keys")
+commands.add_typer(models.app, name="models")
+
+
+def app() -> None:
+    """Run the command line. Expected errors are one line on standard error and exit code 1; bad usage is 2."""
+    try:
+        commands()
+    except (CommandFailed, RftError) as error:
+        errors.print(f"[red]error:[/red] {escape(' '.join(str(error).split()))}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    app()

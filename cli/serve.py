@@ -1,0 +1,132 @@
+"""`rft serve`: the embedded service. The API runs in this process, the worker in a child that never outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from types import FrameType
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from api.app import create_app
+from api.bootstrap import bootstrap
+from cli.client import CommandFailed
+from cli.output import console
+from core.settings import Settings, get_settings
+
+_GRACE_SECONDS = 5
+"""What open requests may take after the end was asked for."""
+_STOP_SECONDS = 20.0
+"""What the worker may take to let go of its job."""
+_RESTART_SECONDS = 1.0
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: RFT_HOST, or 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Default: RFT_PORT, or 8000; 0 takes a free one.")] = None,
+) -> None:
+    """Run the service: API and worker."""
+    settings = get_settings()
+    listener = _listen(settings.host if host is None else host, settings.port if port is None else port)
+    key = bootstrap(settings)
+    app = create_app(settings)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS))
+    _leave_signals_to(server)
+    worker = WorkerProcess(settings)
+    worker.start()
+    try:
+        _announce(listener, key)
+        server.run(sockets=[listener])
+    finally:
+        worker.stop()
+    if not server.started:
+        raise CommandFailed("The service could not start; the log above says why.")
+
+
+def work() -> None:
+    """Run a worker alone, in the foreground."""
+    os.execv(sys.executable, [sys.executable, "-m", "worker.supervisor"])  # noqa: S606
+
+
+class WorkerProcess:
+    """The supervisor as a child process, started again whenever it dies.
+
+    Its standard input is a pipe that only this process holds open: where this process is killed, the child reads the pipe's end
+    and goes, and its runners with it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._environment = settings.environment()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep_running, name="worker", daemon=True)
+
+    def start(self) -> None:
+        """Start the worker, and go on starting it."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the worker and wait for it; it is killed where it takes too long."""
+        self._stopping.set()
+        with self._lock:
+            process = self._process
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._thread.join()
+
+    def _keep_running(self) -> None:
+        while not self._stopping.is_set():
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "worker.supervisor", "--follow-stdin"],
+                    stdin=subprocess.PIPE,
+                    env=self._environment,
+                    # A Ctrl-C at the terminal reaches the server alone, which then ends the worker in order.
+                    start_new_session=True,
+                )
+            status = self._process.wait()
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            if not self._stopping.wait(_RESTART_SECONDS):
+                sys.stderr.write(f"The worker ended with status {status}; starting it again.\n")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket of the server's, taken before anything else is done, so that a taken port changes nothing."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise CommandFailed(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
+
+
+def _announce(listener: socket.socket, key: str | None) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    console.out(f"base_url  http://{shown}:{port}/v1", highlight=False)
+    if key is not None:
+        console.out(f"api_key   {key}   (shown this once)", highlight=False)
+    sys.stdout.flush()
+
+
+def _leave_signals_to(server: uvicorn.Server) -> None:
+    """End the server and go on from there: uvicorn raises a signal again after its shutdown, which would end us too soon."""
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
