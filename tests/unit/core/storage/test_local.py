@@ -1,4 +1,4 @@
-"""What the local store promises beyond the contract: planted links lead nowhere, dead writers leave nothing, full disks are told."""
+"""Beyond the contract: planted links lead nowhere, dead writers leave nothing, full disks are told."""
 
 from __future__ import annotations
 
@@ -74,6 +74,10 @@ def slow_writer(store: LocalObjectStore) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def temporary_files(store: LocalObjectStore) -> list[Path]:
     return list((store.root / ".tmp").iterdir())
 
@@ -97,7 +101,7 @@ def test_a_linked_directory_is_not_followed_by_open(store: LocalObjectStore, out
 def test_a_linked_directory_is_not_followed_by_put(store: LocalObjectStore, outside: Path) -> None:
     (store.root / "proj").mkdir()
     (store.root / "proj" / "files").symlink_to(outside)
-    with pytest.raises(OSError, match="file|link|directory"):
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
         store.put(KEY, [b"overwritten"])
     assert (outside / "file-1").read_bytes() == b"secret"
 
@@ -162,14 +166,14 @@ def test_a_finished_write_leaves_no_temporary_file(store: LocalObjectStore) -> N
 
 
 def test_no_descriptor_stays_open(store: LocalObjectStore) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     store.put(KEY, [b"x"])
     b"".join(store.stream(KEY))
     list(store.list(ObjectKey.of("proj")))
     with pytest.raises(KeyError):
         store.open(KEY / "below")
     store.delete(KEY)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 def test_a_killed_writer_leaves_no_object(store: LocalObjectStore, slow_writer: subprocess.Popen[str]) -> None:

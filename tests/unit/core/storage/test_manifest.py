@@ -115,7 +115,7 @@ def test_a_link_in_the_directory_is_refused(store: LocalObjectStore, directory: 
 @pytest.mark.parametrize("name", ["manifest.json", ".hidden", "with space"])
 def test_names_that_cannot_be_parts_are_refused(store: LocalObjectStore, directory: Path, name: str) -> None:
     (directory / name).write_bytes(b"x")
-    with pytest.raises(ValueError, match="not an object key|manifest's own name"):
+    with pytest.raises(ValueError, match=r"not an object key|manifest's own name"):
         manifest.write(store, PREFIX, directory, {})
 
 
