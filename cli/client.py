@@ -38,7 +38,8 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except openai.APIConnectionError as error:
-        raise CommandFailed(f"Cannot reach {error.request.url.copy_with(path='/')}: is the service running?") from error
+        url = error.request.url
+        raise CommandFailed(f"Cannot reach {url.scheme}://{url.netloc.decode()}: is the service running?") from error
     except openai.APIStatusError as error:
         raise CommandFailed(message_of(error.body) or f"The service answered with status {error.status_code}.") from error
     except openai.OpenAIError as error:

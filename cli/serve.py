@@ -15,10 +15,10 @@ import typer
 import uvicorn
 
 from api.app import create_app
-from api.bootstrap import bootstrap
 from cli.client import CommandFailed
+from cli.keys import key_store
 from cli.output import console
-from core.settings import Settings, get_settings
+from core.settings import DEFAULT_PROJECT, Settings, get_settings
 
 _GRACE_SECONDS = 5
 """What open requests may take after the end was asked for."""
@@ -34,7 +34,7 @@ def serve(
     """Run the service: API and worker."""
     settings = get_settings()
     listener = _listen(settings.host if host is None else host, settings.port if port is None else port)
-    key = bootstrap(settings)
+    key = _first_key(settings)
     app = create_app(settings)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS))
     _leave_signals_to(server)
@@ -111,6 +111,15 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise CommandFailed(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
+
+
+def _first_key(settings: Settings) -> str | None:
+    """Make the key that RFT_API_KEY asks for, or the very first one, which is returned to be shown once."""
+    with key_store() as keys:
+        if settings.api_key:
+            keys.create(DEFAULT_PROJECT, "RFT_API_KEY", secret=settings.api_key)
+            return None
+        return None if keys.list(DEFAULT_PROJECT) else keys.create(DEFAULT_PROJECT, "first start")[1]
 
 
 def _announce(listener: socket.socket, key: str | None) -> None:
