@@ -38,7 +38,7 @@ SAMPLER_START_SECONDS = 180.0
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The service over HTTP. The database must be ready (`api.bootstrap`); child processes start when they are first needed.
+    """The service over HTTP. The database must be migrated; child processes start when they are first needed.
 
     Raises `InvalidModels` or `InvalidRequest` where the settings name something that cannot be used.
     """

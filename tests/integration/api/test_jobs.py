@@ -1,0 +1,317 @@
+"""Creating, listing and steering jobs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from openai import OpenAI
+
+Json = dict[str, Any]
+DELETE = object()
+
+
+def changed(body: Json, path: str, value: Any) -> Json:
+    """The body with one value replaced, or left out."""
+    result = copy.deepcopy(body)
+    *parents, last = path.split("/")
+    target = result
+    for name in parents:
+        target = target[name]
+    if value is DELETE:
+        del target[last]
+    else:
+        target[last] = value
+    return result
+
+
+BLOCK = "method/reinforcement"
+HP = f"{BLOCK}/hyperparameters"
+
+
+def test_a_new_job_has_openais_shape(strict_client: OpenAI, body: Json) -> None:
+    job = strict_client.fine_tuning.jobs.create(**body, suffix="mine", seed=7, metadata={"owner": "me"})
+    assert (job.status, job.model, job.seed, job.metadata) == ("validating_files", "tiny", 7, {"owner": "me"})
+    assert (job.error, job.fine_tuned_model, job.finished_at, job.trained_tokens, job.result_files) == (None, None, None, None, [])
+    assert job.model_extra["user_provided_suffix"] == "mine"
+    assert strict_client.fine_tuning.jobs.retrieve(job.id) == job
+
+
+def test_hyperparameters_are_auto_until_they_are_resolved(client: OpenAI, body: Json) -> None:
+    job = client.fine_tuning.jobs.create(**body)
+    shown = job.method.reinforcement.hyperparameters
+    assert (shown.n_epochs, shown.batch_size, shown.eval_samples, shown.reasoning_effort) == (2, "auto", "auto", "default")
+    assert (job.hyperparameters.n_epochs, job.hyperparameters.batch_size) == (2, "auto")
+
+
+def test_a_seed_is_drawn_where_none_is_given(client: OpenAI, body: Json) -> None:
+    assert client.fine_tuning.jobs.create(**body).seed != client.fine_tuning.jobs.create(**body).seed
+
+
+def test_an_alias_stands_for_its_model_and_is_shown(client: OpenAI, body: Json, service) -> None:
+    job = client.fine_tuning.jobs.create(**{**body, "model": "o4-mini-2025-04-16"})
+    assert job.model == "o4-mini-2025-04-16"
+    assert service.context.jobs("proj_default").get(job.id).base_model == "tiny"
+
+
+def test_explicit_nulls_are_as_good_as_absent(http: httpx2.Client, body: Json) -> None:
+    names = ("seed", "suffix", "metadata", "integrations", "hyperparameters", "touchstone", "validation_file")
+    sent = {**body, **dict.fromkeys(names)}
+    sent = changed(sent, f"{HP}/batch_size", None)
+    sent = changed(sent, f"{BLOCK}/response_format", None)
+    reply = http.post("/v1/fine_tuning/jobs", json=sent)
+    assert reply.status_code == 200
+    assert reply.json()["validation_file"] is None
+    assert reply.json()["hyperparameters"]["batch_size"] == "auto"
+
+
+def test_unknown_fields_are_kept_and_echoed(client: OpenAI, body: Json) -> None:
+    sent = changed(changed(changed(body, f"{BLOCK}/novel", [1]), f"{HP}/novel", 2), f"{BLOCK}/grader/novel", 3)
+    job = client.fine_tuning.jobs.create(**sent, extra_body={"trainingType": 1, "id": "mine", "status": "succeeded"})
+    block = job.to_dict()["method"]["reinforcement"]
+    assert (block["novel"], block["hyperparameters"]["novel"], block["grader"]["novel"]) == ([1], 2, 3)
+    assert job.model_extra["trainingType"] == 1
+    assert job.id != "mine"
+    assert job.status == "validating_files"
+
+
+def test_a_grader_without_a_name_gets_one(client: OpenAI, body: Json) -> None:
+    sent = changed(body, f"{BLOCK}/grader/name", DELETE)
+    assert client.fine_tuning.jobs.create(**sent).method.reinforcement.grader.name.startswith("grader-")
+
+
+def test_our_own_options_come_back(client: OpenAI, body: Json) -> None:
+    job = client.fine_tuning.jobs.create(**body, extra_body={"touchstone": {"samples_per_prompt": 4, "temperature": None}})
+    assert job.model_extra["touchstone"] == {"samples_per_prompt": 4}
+
+
+def test_blocks_of_other_methods_are_ignored(client: OpenAI, body: Json) -> None:
+    sent = changed(body, "method/dpo", {"hyperparameters": {"beta": "auto"}})
+    assert client.fine_tuning.jobs.create(**sent).method.dpo is None
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "status", "param", "code"),
+    [
+        ("model", DELETE, 400, "model", "missing_required_parameter"),
+        ("model", 5, 400, "model", "invalid_type"),
+        ("model", "", 400, "model", "invalid_value"),
+        ("model", "gpt-unknown", 404, "model", "model_not_found"),
+        ("training_file", DELETE, 400, "training_file", "missing_required_parameter"),
+        ("training_file", "file-unknown", 404, "training_file", None),
+        ("validation_file", "file-unknown", 404, "validation_file", None),
+        ("validation_file", 3, 400, "validation_file", "invalid_type"),
+        ("method", DELETE, 400, "method", "unsupported_method"),
+        ("method", {"type": "supervised"}, 400, "method.type", "unsupported_method"),
+        ("method", {"type": "dpo"}, 400, "method.type", "unsupported_method"),
+        ("method", {"type": "magic"}, 400, "method.type", "invalid_value"),
+        ("method", {"type": "reinforcement"}, 400, "method.reinforcement", "missing_required_parameter"),
+        ("method", [], 400, "method", "invalid_type"),
+        (f"{BLOCK}/grader", DELETE, 400, "method.reinforcement.grader", "missing_required_parameter"),
+        (f"{BLOCK}/grader", "x", 400, "method.reinforcement.grader", "invalid_type"),
+        (f"{BLOCK}/grader/type", "score_model", 400, "method.reinforcement.grader.type", "invalid_value"),
+        (f"{BLOCK}/grader/type", "riddle", 400, "method.reinforcement.grader.type", None),
+        (f"{BLOCK}/grader/input", 5, 400, "method.reinforcement.grader.input", "invalid_type"),
+        (f"{BLOCK}/grader/input", "{{ env.HOME }}", 400, "method.reinforcement.grader.input", "invalid_value"),
+        (f"{BLOCK}/response_format", {"type": "json_schema"}, 400, "method.reinforcement.response_format", "unsupported_parameter"),
+        (f"{BLOCK}/tools", [{"name": "x"}], 400, "method.reinforcement.tools", "unsupported_parameter"),
+        (f"{HP}/n_epochs", 0, 400, "method.reinforcement.hyperparameters.n_epochs", "invalid_value"),
+        (f"{HP}/n_epochs", 51, 400, "method.reinforcement.hyperparameters.n_epochs", "invalid_value"),
+        (f"{HP}/n_epochs", "two", 400, "method.reinforcement.hyperparameters.n_epochs", "invalid_type"),
+        (f"{HP}/n_epochs", True, 400, "method.reinforcement.hyperparameters.n_epochs", "invalid_type"),
+        (f"{HP}/n_epochs", 1.5, 400, "method.reinforcement.hyperparameters.n_epochs", None),
+        (f"{HP}/batch_size", 257, 400, "method.reinforcement.hyperparameters.batch_size", "invalid_value"),
+        (f"{HP}/compute_multiplier", 0.00001, 400, "method.reinforcement.hyperparameters.compute_multiplier", "invalid_value"),
+        (f"{HP}/learning_rate_multiplier", 0, 400, "method.reinforcement.hyperparameters.learning_rate_multiplier", "invalid_value"),
+        (f"{HP}/eval_interval", 0, 400, "method.reinforcement.hyperparameters.eval_interval", "invalid_value"),
+        (f"{HP}/reasoning_effort", "max", 400, "method.reinforcement.hyperparameters.reasoning_effort", "invalid_value"),
+        (HP, [], 400, "method.reinforcement.hyperparameters", "invalid_type"),
+        ("suffix", "", 400, "suffix", "invalid_value"),
+        ("suffix", "s" * 65, 400, "suffix", "invalid_value"),
+        ("suffix", "a\nb", 400, "suffix", "invalid_value"),
+        ("seed", -1, 400, "seed", "invalid_value"),
+        ("seed", 2**31, 400, "seed", "invalid_value"),
+        ("seed", "7", 400, "seed", "invalid_type"),
+        ("metadata", {"k" * 65: "v"}, 400, "metadata." + "k" * 65, "invalid_value"),
+        ("metadata", {"k": "v" * 513}, 400, "metadata.k", "invalid_value"),
+        ("metadata", {"k": 1}, 400, "metadata.k", "invalid_type"),
+        ("metadata", {str(n): "v" for n in range(17)}, 400, "metadata", "invalid_value"),
+        ("integrations", [{"type": "wandb", "wandb": {"project": "x"}}], 400, "integrations", "unsupported_parameter"),
+        ("hyperparameters", {"n_epochs": 3}, 400, "hyperparameters", "unsupported_parameter"),
+        ("touchstone", {"sampels_per_prompt": 4}, 400, "touchstone.sampels_per_prompt", "unknown_parameter"),
+        ("touchstone", {"temperature": 3}, 400, "touchstone.temperature", "invalid_value"),
+        ("touchstone", {"adapter": {"type": "lora", "rank": 0}}, 400, "touchstone.adapter.rank", "invalid_value"),
+        ("touchstone", {"adapter": {"type": "lora", "rnk": 8}}, 400, "touchstone.adapter.rnk", "unknown_parameter"),
+        ("touchstone", {"max_completion_tokens": 512}, 400, "touchstone.max_completion_tokens", "invalid_value"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_refused_by_its_name(
+    http: httpx2.Client, body: Json, path: str, value: Any, status: int, param: str, code: str | None
+) -> None:
+    reply = http.post("/v1/fine_tuning/jobs", json=changed(body, path, value))
+    error = reply.json()["error"]
+    assert (reply.status_code, error["param"]) == (status, param), error
+    assert code is None or error["code"] == code
+    assert error["message"]
+
+
+@pytest.mark.parametrize(
+    ("grader", "param"),
+    [
+        ({"type": "python", "name": "p", "source": "def grade(sample): return 1"}, "source"),
+        ({"type": "python", "name": "p", "source": "def grade(sample, item): return"+" 1" + "#" * 262_144}, "source"),
+        ({"type": "multi", "name": "m", "graders": {"a": {"type": "riddle"}}, "calculate_output": "a"}, "graders.a.type"),
+        ({"type": "multi", "name": "m", "graders": {}, "calculate_output": "1"}, "graders"),
+        (
+            {
+                "type": "multi",
+                "name": "m",
+                "graders": {"a": {"type": "string_check", "name": "a", "input": "x", "reference": "y", "operation": "eq"}},
+                "calculate_output": "a +* 2",
+            },
+            "calculate_output",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_grader_is_refused_by_its_field(http: httpx2.Client, body: Json, grader: Json, param: str) -> None:
+    reply = http.post("/v1/fine_tuning/jobs", json=changed(body, f"{BLOCK}/grader", grader))
+    assert reply.status_code == 400
+    assert reply.json()["error"]["param"] == f"method.reinforcement.grader.{param}"
+
+
+def test_a_refused_job_leaves_nothing(client: OpenAI, http: httpx2.Client, body: Json) -> None:
+    before = client.fine_tuning.jobs.list(limit=1).data
+    http.post("/v1/fine_tuning/jobs", json=changed(body, "validation_file", "file-unknown"))
+    assert client.fine_tuning.jobs.list(limit=1).data == before
+
+
+def test_a_file_of_another_purpose_is_refused(client: OpenAI, body: Json) -> None:
+    file = client.files.create(file=("train.jsonl", b"{}\n"), purpose="user_data")
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.fine_tuning.jobs.create(**{**body, "training_file": file.id})
+    assert caught.value.param == "training_file"
+
+
+def test_the_list_is_newest_first_and_paged(strict_client: OpenAI, body: Json) -> None:
+    jobs = [strict_client.fine_tuning.jobs.create(**body, metadata={"list": "paged"}).id for _ in range(5)]
+    page = strict_client.fine_tuning.jobs.list(limit=2, metadata={"list": "paged"})
+    assert [job.id for job in page.data] == jobs[:2:-1]
+    assert [job.id for job in strict_client.fine_tuning.jobs.list(limit=2, metadata={"list": "paged"})] == jobs[::-1]
+
+
+def test_the_list_can_be_filtered_by_metadata(client: OpenAI, body: Json) -> None:
+    wanted = client.fine_tuning.jobs.create(**body, metadata={"owner": "a b&c", "run": "1"})
+    client.fine_tuning.jobs.create(**body, metadata={"owner": "a b&c", "run": "2"})
+    found = client.fine_tuning.jobs.list(metadata={"owner": "a b&c", "run": "1"})
+    assert [job.id for job in found] == [wanted.id]
+
+
+@pytest.mark.parametrize(
+    ("path", "param"),
+    [
+        ("?limit=0", "limit"),
+        ("?limit=101", "limit"),
+        ("?after=ftjob-unknown", "after"),
+        ("?metadata=null", "metadata"),
+        ("/{id}/events?limit=x", "limit"),
+        ("/{id}/events?after=ftevent-unknown", "after"),
+        ("/{id}/checkpoints?after=ftckpt_unknown", "after"),
+        ("/{id}/metrics?after_step=x", "after_step"),
+        ("/{id}/metrics?after_step=99999999999999999999", "after_step"),
+        ("/{id}/metrics?format=xml", "format"),
+        ("/{id}/rollouts", "step"),
+        ("/{id}/rollouts?step=-1", "step"),
+        ("/{id}/rollouts?step=1&split=test", "split"),
+        ("/{id}/rollouts?step=1&after=x", "after"),
+        ("/{id}/rollouts?step=1&after=train-1-0-0-0", "after"),
+        ("/{id}/rollouts?step=1&include=secrets", "include[0]"),
+        ("/{id}/checkpoints/best/weights?format=zip", "format"),
+    ],
+)
+def test_a_wrong_query_names_its_parameter(http: httpx2.Client, job: Any, path: str, param: str) -> None:
+    reply = http.get("/v1/fine_tuning/jobs" + path.format(id=job.id))
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
+
+
+def test_events_are_newest_first_and_paged(strict_client: OpenAI, job: Any) -> None:
+    first = strict_client.fine_tuning.jobs.list_events(job.id, limit=1)
+    assert first.data[0].message.startswith("Validating training file: ")
+    assert [event.message for event in strict_client.fine_tuning.jobs.list_events(job.id, limit=1)][-1] == (
+        f"Created fine-tuning job: {job.id}"
+    )
+
+
+def test_a_job_can_be_paused_resumed_and_cancelled(client: OpenAI, run) -> None:
+    assert client.fine_tuning.jobs.retrieve(run.job_id).status == "running"
+    assert client.fine_tuning.jobs.pause(run.job_id).status == "paused"
+    assert client.fine_tuning.jobs.resume(run.job_id).status == "queued"
+    cancelled = client.fine_tuning.jobs.cancel(run.job_id)
+    assert cancelled.status == "cancelled"
+    assert cancelled.finished_at is not None
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_a_command_at_the_wrong_time_is_a_400(client: OpenAI, job: Any, command: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        getattr(client.fine_tuning.jobs, command)(job.id)
+    assert caught.value.code == "invalid_state"
+
+
+def test_a_cancelled_job_cannot_be_cancelled_again(client: OpenAI, job: Any) -> None:
+    client.fine_tuning.jobs.cancel(job.id)
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.fine_tuning.jobs.cancel(job.id)
+    assert caught.value.code == "invalid_state"
+
+
+def test_a_retried_create_returns_the_first_job(http: httpx2.Client, body: Json) -> None:
+    sent = {**body, "metadata": {"retry": "same"}}
+    first = http.post("/v1/fine_tuning/jobs", json=sent).json()
+    again = http.post("/v1/fine_tuning/jobs", json=sent, headers={"x-stainless-retry-count": "1"}).json()
+    assert again["id"] == first["id"]
+
+
+def test_a_retried_create_with_another_body_is_a_new_job(http: httpx2.Client, body: Json) -> None:
+    first = http.post("/v1/fine_tuning/jobs", json={**body, "metadata": {"retry": "one"}}).json()
+    sent = {**body, "metadata": {"retry": "two"}}
+    assert http.post("/v1/fine_tuning/jobs", json=sent, headers={"x-stainless-retry-count": "1"}).json()["id"] != first["id"]
+
+
+def test_the_same_create_by_intent_is_a_new_job(http: httpx2.Client, body: Json) -> None:
+    first, second = (http.post("/v1/fine_tuning/jobs", json=body, headers={"x-stainless-retry-count": "0"}) for _ in range(2))
+    assert first.json()["id"] != second.json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""),
+        ("POST", "/cancel"),
+        ("POST", "/pause"),
+        ("POST", "/resume"),
+        ("GET", "/events"),
+        ("GET", "/checkpoints"),
+        ("GET", "/metrics"),
+        ("GET", "/rollouts?step=1"),
+        ("GET", "/checkpoints/best/weights"),
+    ],
+)
+def test_foreign_and_unknown_jobs_do_not_exist(service, job: Any, method: str, path: str) -> None:
+    with service.http("sk-the-key-of-another-project") as http:
+        for job_id in (job.id, "ftjob-unknown"):
+            reply = http.request(method, f"/v1/fine_tuning/jobs/{job_id}{path}")
+            assert (reply.status_code, reply.json()["error"]["code"]) == (404, "fine_tune_not_found")
+            assert reply.json()["error"]["param"] == "fine_tune_id"
+
+
+def test_foreign_jobs_are_not_listed(foreign_client: OpenAI, job: Any) -> None:
+    assert job.id not in [listed.id for listed in foreign_client.fine_tuning.jobs.list()]
+
+
+def test_foreign_files_cannot_be_used(foreign_client: OpenAI, body: Json) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        foreign_client.fine_tuning.jobs.create(**body)
+    assert caught.value.param == "training_file"
