@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.output import console, moment, print_rows
-from core.db import Database, migrate
-from core.projects import ensure_default_project
-from core.security.keys import Key, KeyStore
 from core.settings import DEFAULT_PROJECT, get_settings
+
+if TYPE_CHECKING:
+    from core.security.keys import Key, KeyStore
 
 app = typer.Typer(no_args_is_help=True, help="API keys of the service on this machine (RFT_DATA_DIR or RFT_DATABASE_URL).")
 
@@ -44,6 +44,11 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's i
 @contextmanager
 def key_store() -> Iterator[KeyStore]:
     """The keys of this machine's service, whose database is made first where it does not exist."""
+    # Only commands that use it pay for importing the database.
+    from core.db import Database, migrate
+    from core.projects import ensure_default_project
+    from core.security.keys import KeyStore
+
     url = get_settings().database_url
     migrate(url)
     database = Database(url)

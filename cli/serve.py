@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from api.app import create_app
 from cli.client import CommandFailed
 from cli.keys import key_store
 from cli.output import console
@@ -32,6 +31,8 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Default: RFT_PORT, or 8000; 0 takes a free one.")] = None,
 ) -> None:
     """Run the service: API and worker."""
+    from api.app import create_app  # only this command pays for its imports
+
     settings = get_settings()
     listener = _listen(settings.host if host is None else host, settings.port if port is None else port)
     key = _first_key(settings)
