@@ -225,6 +225,28 @@ def test_unprintable_names_are_refused(files: FileStore, objects: LocalObjectSto
     assert (caught.value.status, caught.value.param, stored_objects(objects)) == (400, "file", [])
 
 
+def test_received_bytes_are_no_file_yet(files: FileStore) -> None:
+    files.receive([b"x"])
+    assert names(files) == []
+
+
+def test_received_bytes_can_be_made_a_file(files: FileStore) -> None:
+    file = files.add(files.receive([b"one", b"two"]), "f", "fine-tune")
+    assert b"".join(files.chunks(file.id)) == b"onetwo"
+
+
+def test_discarded_bytes_are_gone(files: FileStore, objects: LocalObjectStore) -> None:
+    files.discard(files.receive([b"x"]))
+    assert stored_objects(objects) == []
+
+
+def test_received_bytes_are_dropped_with_a_bad_name(files: FileStore, objects: LocalObjectStore) -> None:
+    stored = files.receive([b"x"])
+    with pytest.raises(InvalidRequest):
+        files.add(stored, "a\nb", "fine-tune")
+    assert stored_objects(objects) == []
+
+
 def make_four(files: FileStore, clock: Clock) -> None:
     for name, purpose in (("a", "fine-tune"), ("b", "evals"), ("c", "fine-tune"), ("d", "fine-tune")):
         clock.now += 1

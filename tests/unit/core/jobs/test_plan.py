@@ -60,7 +60,7 @@ def test_the_learning_rate_is_multiplied() -> None:
 
 
 def test_given_numbers_are_kept() -> None:
-    asked = {
+    asked: dict[str, Any] = {
         "batch_size": 7,
         "learning_rate_multiplier": 0.5,
         "n_epochs": 3,
