@@ -17,7 +17,6 @@ from core.errors import Unavailable
 
 _SOCKET_PATH_LIMIT = 107
 _LOG_TAIL = 4000
-_STOP_SECONDS = 5.0
 
 
 class SocketService:
@@ -36,11 +35,13 @@ class SocketService:
         env: Mapping[str, str] | None = None,
         log: Path | None = None,
         start_seconds: float = 60.0,
+        stop_seconds: float = 5.0,
     ) -> None:
         self._argv = list(argv)
         self._env = None if env is None else dict(env)
         self._log = log
         self._start_seconds = start_seconds
+        self._stop_seconds = stop_seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: Path | None = None
@@ -119,7 +120,7 @@ class SocketService:
             process.stdin.close()
         for end in (process.terminate, process.kill):
             try:
-                process.wait(_STOP_SECONDS)
+                process.wait(self._stop_seconds)
             except subprocess.TimeoutExpired:
                 end()
         process.wait()

@@ -27,7 +27,6 @@ class Settings(BaseSettings):
     api_key: str | None = None
     """A key to create at the first start of the embedded service; otherwise one is made and printed once."""
     database_url: str = ""
-    redis_url: str | None = None
     object_store_url: str = ""
     models: Path | None = None
     """A YAML file: served base models, their sources, aliases. Without it the embedded default model is served."""
@@ -36,7 +35,6 @@ class Settings(BaseSettings):
 
     lease_seconds: float = Field(default=30.0, gt=0)
     poll_seconds: float = Field(default=0.5, gt=0)
-    sandbox_level: int = 0
     grader_python: str | None = None
     """The interpreter of python graders; the service's own where unset."""
     sampler_device: str = "cpu"
@@ -63,16 +61,6 @@ class Settings(BaseSettings):
         """The environment of a child process that shall have these settings too. The client's key is no business of a child."""
         values = self.model_dump(exclude={"api_key"}, exclude_none=True)
         return {**os.environ, **{f"RFT_{name.upper()}": str(value) for name, value in values.items()}}
-
-    @property
-    def grader_socket(self) -> Path:
-        """The unix socket of the grader process."""
-        return self.data_dir / "run" / "grader.sock"
-
-    @property
-    def sampler_socket(self) -> Path:
-        """The unix socket of the sampler process."""
-        return self.data_dir / "run" / "sampler.sock"
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from core.errors import RftError
+from core.errors import CorruptObject
 from core.ids import new_id
 from core.jobs.base import Journal
 from core.jobs.history import History
@@ -58,7 +58,7 @@ class PolicyKeeper:
             with tempfile.TemporaryDirectory(prefix="rft-state-") as directory:
                 try:
                     manifest.fetch(self._objects, ObjectKey.parse(state.manifest_key), Path(directory))
-                except RftError as error:
+                except CorruptObject as error:
                     self._journal.event(
                         f"Training state of step {state.step} is damaged and left out: {error.message}", level="warn"
                     )

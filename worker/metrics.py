@@ -7,6 +7,7 @@ training at step 0) are None.
 from __future__ import annotations
 
 import math
+import resource
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -97,7 +98,12 @@ def step_metrics(
         "errors": {"graders": [_errors_of(grader, splits) for grader in graders]},
         "timing": {"step": asdict(timing), "graders": [_latency_of(grader, splits) for grader in graders]},
         "model_graders_token_usage": {},
-        "touchstone": {**_spread(train), "valid_reward_std": _of(valid, _std), "update": asdict(update) if update else None},
+        "touchstone": {
+            **_spread(train),
+            "valid_reward_std": _of(valid, _std),
+            "update": asdict(update) if update else None,
+            "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        },
     }
 
 

@@ -73,7 +73,7 @@ class Runner:
             self._journal.event(f"{error.message} The job is paused; free some space and resume it.", level="error")
             self._pause()
         except RftError as error:
-            self._journal.fail({"code": error.code, "message": error.message, "param": error.param})
+            self._journal.fail({"code": error.code or JobFailure.code, "message": error.message, "param": error.param})
         self._leases.release(self._lease)
 
     def _pause(self) -> None:

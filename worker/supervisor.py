@@ -63,7 +63,7 @@ class Supervisor:
             time.sleep(self._settings.poll_seconds)
         if self._running:
             self._end_runner(self._running)
-            self._leases.release(self._running.lease)
+            self._leases.release(self._running.lease, counted=False)
 
     def stop(self) -> None:
         """Leave `serve` after the tick under way: the runner is ended, its job becomes due for another worker."""

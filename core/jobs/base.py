@@ -78,7 +78,7 @@ class LeaseStore(Protocol):
     def renew(self, lease: Lease, ttl: float) -> None:
         """Hold the lease for `ttl` seconds from now; raises `LeaseLost`."""
 
-    def release(self, lease: Lease, *, delay: float = 0.0) -> None:
+    def release(self, lease: Lease, *, delay: float = 0.0, counted: bool = True) -> None:
         """Let go; a job still `running` becomes due again after `delay` seconds. Never raises for a lost lease."""
 
     def job(self, lease: Lease) -> Job:

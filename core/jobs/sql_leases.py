@@ -64,13 +64,17 @@ class SqlLeaseStore:
             row = fenced(session, lease)
             row.lease_expires_at = self._database.time(session) + ttl
 
-    def release(self, lease: Lease, *, delay: float = 0.0) -> None:
-        """Let go; a job still `running` becomes due again after `delay` seconds. Does nothing for a lost lease."""
+    def release(self, lease: Lease, *, delay: float = 0.0, counted: bool = True) -> None:
+        """Let go; a job still `running` becomes due again after `delay` seconds. Does nothing for a lost lease.
+
+        `counted=False` is for a worker that is shut down in order: the attempt does not count against the job.
+        """
         with self._database.begin() as session:
             row = session.scalar(_held(lease).with_for_update())
             if row is not None:
                 running = row.status == JobStatus.RUNNING
                 row.lease_owner = None
+                row.attempts -= 0 if counted else 1
                 row.lease_expires_at = self._database.time(session) + delay if running else None
 
     def job(self, lease: Lease) -> Job:
