@@ -1,0 +1,58 @@
+"""Pause, resume and cancel while a runner is at work."""
+
+from __future__ import annotations
+
+from core.jobs import state
+from core.jobs.types import JobCommand, JobStatus
+from tests.service import runner_of
+
+from .conftest import Bench
+
+
+def test_a_paused_job_lets_go_of_its_lease_and_resumes_to_the_same_bits(bench: Bench) -> None:
+    service, job = bench.service, bench.job()
+    with service.supervisor() as supervisor:
+        service.wait_for_step(job.id, 3)
+        assert service.jobs.command(job.id, JobCommand.PAUSE).status is JobStatus.PAUSED
+        service.wait(lambda: service.lease_owner(job.id) is None and runner_of(supervisor) is None)
+        assert service.jobs.get(job.id).status is JobStatus.PAUSED
+        paused_at = service.jobs.get(job.id).step
+        assert paused_at in [checkpoint.step for checkpoint in service.jobs.checkpoints(job.id, after=None, limit=9).data]
+        service.jobs.command(job.id, JobCommand.RESUME)
+        ended = service.wait_for_end(job.id)
+    messages = [event.message for event in service.history(job.id)]
+    assert [message for message in messages if message in {state.PAUSED, state.RESUMED, state.CONTINUED, state.WORKER_LOST}] == [
+        state.PAUSED,
+        state.RESUMED,
+        state.CONTINUED,
+    ]
+    bench.assert_same_end(ended)
+
+
+def test_a_job_resumed_before_its_runner_let_go_ends_with_the_same_bits(bench: Bench) -> None:
+    service, job = bench.service, bench.job()
+    with service.supervisor():
+        service.wait_for_step(job.id, 3)
+        service.jobs.command(job.id, JobCommand.PAUSE)
+        service.jobs.command(job.id, JobCommand.RESUME)
+        ended = service.wait_for_end(job.id)
+    bench.assert_same_end(ended)
+
+
+def test_cancelling_ends_the_runner_and_nothing_is_written_afterwards(bench: Bench) -> None:
+    service, job = bench.service, bench.job()
+    with service.supervisor() as supervisor:
+        service.wait_for_step(job.id, 2)
+        runner = runner_of(supervisor)
+        assert service.jobs.command(job.id, JobCommand.CANCEL).status is JobStatus.CANCELLED
+        before = service.tables(job.id)
+        service.wait(lambda: not runner.is_running())
+    assert service.tables(job.id) == before
+    assert service.history(job.id)[-1].message == state.CANCELLED
+
+
+def test_a_budget_of_seconds_pauses_the_job_after_a_step(bench: Bench) -> None:
+    service, job = bench.service, bench.job(budget_seconds=0.001)
+    with service.supervisor():
+        service.wait(lambda: service.jobs.get(job.id).status is JobStatus.PAUSED and service.lease_owner(job.id) is None)
+    assert [event.level for event in service.history(job.id)].count("warn") == 1
