@@ -30,7 +30,7 @@ build/install.stamp: pyproject.toml requirements.lock
 demo: setup ## Train the embedded model on a real task through the openai SDK; results in build/demo/
 	$(BIN)/python examples/demo/run.py
 
-test: setup ## All tests but the heavy ones, on real PostgreSQL and Redis
+test: setup ## All tests but the heavy ones, on a real PostgreSQL as well as SQLite
 	$(BIN)/pytest tests -m "not heavy"
 
 test-heavy: setup ## The tests that run for minutes

