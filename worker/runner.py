@@ -161,7 +161,7 @@ class Runner:
                     f"Example {prompt.example + 1} of {file_id} has a prompt of {len(prompt.tokens_T)} tokens; the model's "
                     f"context of {policy.model.max_len} leaves {room} beside completions of {plan.max_completion_tokens}.",
                     code="prompt_too_long",
-                    param="training_file",
+                    param="validation_file" if max_rows == MAX_VALIDATION_ROWS else "training_file",
                 )
         return prompts
 
