@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -20,6 +21,7 @@ Json = dict[str, Any]
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0
+RECONNECT_SECONDS = 0.5
 COMPLETION_SECONDS = 600.0
 """As long as OpenAI's client waits by default."""
 _DATA = "data: "
@@ -50,10 +52,7 @@ class SamplerClient:
 
     async def stream(self, body: Json) -> AsyncGenerator[Json]:
         """The chunks of a streamed chat completion."""
-        async with self._connection() as http, http.stream("POST", "/v1/chat/completions", json=body) as response:
-            if response.is_error:
-                await response.aread()
-                raise _error(response)
+        async with self._reply("/v1/chat/completions", body) as response:
             async for line in response.aiter_lines():
                 text = line.removeprefix(_DATA).strip() if line.startswith(_DATA) else ""
                 if text == _DONE:
@@ -73,16 +72,37 @@ class SamplerClient:
         await run_in_threadpool(self._service.close)
 
     async def _post(self, path: str, body: Json) -> Json:
-        async with self._connection() as http:
-            response = await http.post(path, json=body)
-        if response.is_error:
-            raise _error(response)
-        reply: Json = response.json()
+        async with self._reply(path, body) as response:
+            reply: Json = json.loads(await response.aread())
         return reply
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[httpx2.AsyncClient]:
-        """A client of the running process; a transport that fails becomes `Unavailable`."""
+    async def _reply(self, path: str, body: Json) -> AsyncIterator[httpx2.Response]:
+        """A good reply whose body is still to be read; an error of the sampler or of the way to it is raised."""
+        try:
+            response = await self._send(path, body)
+            try:
+                if response.is_error:
+                    await response.aread()
+                    raise _error(response)
+                yield response
+            finally:
+                await response.aclose()
+        except httpx2.TransportError as error:
+            raise Unavailable("The sampler does not answer at the moment. Please try again.") from error
+
+    async def _send(self, path: str, body: Json) -> httpx2.Response:
+        http = await self._client()
+        try:
+            return await http.send(http.build_request("POST", path, json=body), stream=True)
+        except httpx2.NetworkError:
+            # It died a moment ago with the request unread, and is not known to be dead yet.
+            await asyncio.sleep(RECONNECT_SECONDS)
+            http = await self._client()
+            return await http.send(http.build_request("POST", path, json=body), stream=True)
+
+    async def _client(self) -> httpx2.AsyncClient:
+        """A client of the running process. Raises `Unavailable` where it cannot be started."""
         try:
             socket = await run_in_threadpool(self._service.ensure)
         except Unavailable as error:
@@ -91,14 +111,13 @@ class SamplerClient:
             raise Unavailable("The sampler could not be started. The service's log tells why.") from None
         if socket != self._socket:
             await self._reconnect(socket)
-        try:
-            yield self._http
-        except httpx2.TransportError as error:
-            raise Unavailable("The sampler does not answer at the moment. Please try again.") from error
+        return self._http
 
     async def _reconnect(self, socket: Path) -> None:
         old, self._socket = self._http, socket
-        transport = httpx2.AsyncHTTPTransport(uds=str(socket))
+        # A connection left open by a sampler that has died looks alive for a moment; a new one costs next to nothing.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+        transport = httpx2.AsyncHTTPTransport(uds=str(socket), limits=limits)
         timeout = httpx2.Timeout(COMPLETION_SECONDS, connect=CONNECT_SECONDS)
         self._http = httpx2.AsyncClient(base_url="http://sampler", transport=transport, timeout=timeout, trust_env=False)
         await old.aclose()

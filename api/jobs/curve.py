@@ -26,7 +26,7 @@ def matches(header: str | None, tag: str) -> bool:
 
 
 def curve_csv(steps: Sequence[Json]) -> str:
-    """One row a step; nested metrics have their path as column name (`scores/graders/<name>/train_reward_mean`)."""
+    """One row a step; nested metrics have their path as column name (`scores/graders/0/train_reward_mean`)."""
     rows = [dict(_flat(step, ())) for step in steps]
     columns = list(dict.fromkeys(name for row in rows for name in row)) or ["step"]
     table = io.StringIO()
@@ -42,8 +42,7 @@ def _flat(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
             yield from _flat(member, (*path, str(name)))
     elif isinstance(value, list):
         for index, member in enumerate(value):
-            name = member.get("name") if isinstance(member, dict) else None
-            yield from _flat(member, (*path, str(name or index)))
+            yield from _flat(member, (*path, str(index)))
     else:
         is_blank = value is None or (isinstance(value, float) and not math.isfinite(value))
         yield "/".join(path), "" if is_blank else value

@@ -33,6 +33,7 @@ from core.settings import DEFAULT_PROJECT, Settings
 from core.storage import manifest
 from core.storage.base import ObjectKey
 from core.tables import ProjectRow
+from worker.rollouts import SCHEMA
 
 Json = dict[str, Any]
 
@@ -75,7 +76,9 @@ def serving(app: Any) -> Iterator[str]:
     """The app behind a real uvicorn on a free port; yields its address."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         port = listener.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=5))
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=5)
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -224,7 +227,7 @@ class Run:
         """Keep a sampling batch of `count` rollouts, the last of which failed to be graded."""
         rows = [_rollout(step, split, index, sample, failed=sample == count - 1) for sample in range(count)]
         sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist(rows), sink)
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), sink)
         key = ObjectKey.of(DEFAULT_PROJECT, "jobs", self.job_id, "rollouts", f"{split}-{step}-{index}")
         stored = self.context.objects.put(key, [sink.getvalue().to_pybytes()])
         self.journal.keep_batch(BatchRecord(split, step, index, str(key), stored.sha256, count))
@@ -262,3 +265,17 @@ def _rollout(step: int, split: str, batch: int, sample: int, *, failed: bool) ->
 def run(service: Service, job: Any) -> Run:
     """A job that a runner has in hand."""
     return Run(service.context, job.id)
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """For tests that need a service of their own."""
+
+    settings: Any = prepared
+    serving: Any = serving
+    running: Any = running
+
+
+@pytest.fixture(scope="session")
+def fresh() -> Fresh:
+    return Fresh()

@@ -48,7 +48,7 @@ def test_waiting_for_processing_ends_at_once(client: OpenAI) -> None:
 
 
 def test_a_name_of_other_scripts_survives_the_download(client: OpenAI) -> None:
-    file = client.files.create(file=("dät\"a 漢.jsonl", ROW), purpose="fine-tune")
+    file = client.files.create(file=('dät"a 漢.jsonl', ROW), purpose="fine-tune")
     reply = client.files.content(file.id)
     assert file.filename == "dät%22a 漢.jsonl"
     assert "\n" not in reply.response.headers["content-disposition"]
@@ -123,7 +123,9 @@ def test_a_wrong_form_is_refused_and_leaves_nothing(service, http: httpx2.Client
     assert stored_objects(service) == before
 
 
-@pytest.mark.parametrize("content_type", ["multipart/form-data", "application/json", f"multipart/form-data; boundary={'x' * 300}"])
+@pytest.mark.parametrize(
+    "content_type", ["multipart/form-data", "application/json", f"multipart/form-data; boundary={'x' * 300}"]
+)
 def test_a_body_that_is_no_form_is_refused(http: httpx2.Client, content_type: str) -> None:
     reply = post(http, PURPOSE + FILE + END, content_type)
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "invalid_multipart")

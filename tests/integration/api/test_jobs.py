@@ -30,12 +30,20 @@ def changed(body: Json, path: str, value: Any) -> Json:
 
 BLOCK = "method/reinforcement"
 HP = f"{BLOCK}/hyperparameters"
+PARAM = "method.reinforcement"
+HP_PARAM = f"{PARAM}.hyperparameters"
 
 
 def test_a_new_job_has_openais_shape(strict_client: OpenAI, body: Json) -> None:
     job = strict_client.fine_tuning.jobs.create(**body, suffix="mine", seed=7, metadata={"owner": "me"})
     assert (job.status, job.model, job.seed, job.metadata) == ("validating_files", "tiny", 7, {"owner": "me"})
-    assert (job.error, job.fine_tuned_model, job.finished_at, job.trained_tokens, job.result_files) == (None, None, None, None, [])
+    assert (job.error, job.fine_tuned_model, job.finished_at, job.trained_tokens, job.result_files) == (
+        None,
+        None,
+        None,
+        None,
+        [],
+    )
     assert job.model_extra["user_provided_suffix"] == "mine"
     assert strict_client.fine_tuning.jobs.retrieve(job.id) == job
 
@@ -116,18 +124,18 @@ def test_blocks_of_other_methods_are_ignored(client: OpenAI, body: Json) -> None
         (f"{BLOCK}/grader/type", "riddle", 400, "method.reinforcement.grader.type", None),
         (f"{BLOCK}/grader/input", 5, 400, "method.reinforcement.grader.input", "invalid_type"),
         (f"{BLOCK}/grader/input", "{{ env.HOME }}", 400, "method.reinforcement.grader.input", "invalid_value"),
-        (f"{BLOCK}/response_format", {"type": "json_schema"}, 400, "method.reinforcement.response_format", "unsupported_parameter"),
+        (f"{BLOCK}/response_format", {"type": "json_schema"}, 400, f"{PARAM}.response_format", "unsupported_parameter"),
         (f"{BLOCK}/tools", [{"name": "x"}], 400, "method.reinforcement.tools", "unsupported_parameter"),
-        (f"{HP}/n_epochs", 0, 400, "method.reinforcement.hyperparameters.n_epochs", "invalid_value"),
-        (f"{HP}/n_epochs", 51, 400, "method.reinforcement.hyperparameters.n_epochs", "invalid_value"),
-        (f"{HP}/n_epochs", "two", 400, "method.reinforcement.hyperparameters.n_epochs", "invalid_type"),
-        (f"{HP}/n_epochs", True, 400, "method.reinforcement.hyperparameters.n_epochs", "invalid_type"),
-        (f"{HP}/n_epochs", 1.5, 400, "method.reinforcement.hyperparameters.n_epochs", None),
-        (f"{HP}/batch_size", 257, 400, "method.reinforcement.hyperparameters.batch_size", "invalid_value"),
-        (f"{HP}/compute_multiplier", 0.00001, 400, "method.reinforcement.hyperparameters.compute_multiplier", "invalid_value"),
-        (f"{HP}/learning_rate_multiplier", 0, 400, "method.reinforcement.hyperparameters.learning_rate_multiplier", "invalid_value"),
-        (f"{HP}/eval_interval", 0, 400, "method.reinforcement.hyperparameters.eval_interval", "invalid_value"),
-        (f"{HP}/reasoning_effort", "max", 400, "method.reinforcement.hyperparameters.reasoning_effort", "invalid_value"),
+        (f"{HP}/n_epochs", 0, 400, f"{HP_PARAM}.n_epochs", "invalid_value"),
+        (f"{HP}/n_epochs", 51, 400, f"{HP_PARAM}.n_epochs", "invalid_value"),
+        (f"{HP}/n_epochs", "two", 400, f"{HP_PARAM}.n_epochs", "invalid_type"),
+        (f"{HP}/n_epochs", True, 400, f"{HP_PARAM}.n_epochs", "invalid_type"),
+        (f"{HP}/n_epochs", 1.5, 400, f"{HP_PARAM}.n_epochs", None),
+        (f"{HP}/batch_size", 257, 400, f"{HP_PARAM}.batch_size", "invalid_value"),
+        (f"{HP}/compute_multiplier", 0.00001, 400, f"{HP_PARAM}.compute_multiplier", "invalid_value"),
+        (f"{HP}/learning_rate_multiplier", 0, 400, f"{HP_PARAM}.learning_rate_multiplier", "invalid_value"),
+        (f"{HP}/eval_interval", 0, 400, f"{HP_PARAM}.eval_interval", "invalid_value"),
+        (f"{HP}/reasoning_effort", "max", 400, f"{HP_PARAM}.reasoning_effort", "invalid_value"),
         (HP, [], 400, "method.reinforcement.hyperparameters", "invalid_type"),
         ("suffix", "", 400, "suffix", "invalid_value"),
         ("suffix", "s" * 65, 400, "suffix", "invalid_value"),

@@ -1,0 +1,64 @@
+"""A model server whose answers are written down: `python scripted_sampler.py SOCKET DIRECTORY`.
+
+The last message says what happens: `echo` answers with the request as it came, `refuse`, `vanish` and `break` fail in three ways.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+socket_path, directory = sys.argv[1:]
+
+
+def chunk(content: str | None, **rest: object) -> bytes:
+    choice = {"index": 0, "delta": {} if content is None else {"content": content}, "finish_reason": None, "logprobs": None}
+    value = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice], **rest}
+    return f"data: {json.dumps(value)}\n\n".encode()
+
+
+async def pieces(text: str, *, broken: bool) -> AsyncIterator[bytes]:
+    for word in text.split():
+        yield chunk(word)
+        await asyncio.sleep(0)
+    if broken:
+        yield b'data: {"error": {"message": "The device is gone.", "type": "server_error", "param": null, "code": "gone"}}\n\n'
+    yield b"data: [DONE]\n\n"
+
+
+async def chat(request: Request) -> Response:
+    body = await request.json()
+    wish = body["messages"][-1]["content"]
+    if wish == "vanish":
+        os._exit(1)
+    if wish == "refuse":
+        error = {"message": "Too long.", "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}
+        return JSONResponse({"error": error}, status_code=400)
+    if wish == "crash":
+        return Response("not even JSON", status_code=500)
+    if body.get("stream"):
+        return StreamingResponse(pieces("one two three", broken=wish == "break"), media_type="text/event-stream")
+    message = {"role": "assistant", "content": json.dumps(body), "refusal": None}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    return JSONResponse({"id": "c", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice]})
+
+
+async def merge(request: Request) -> Response:
+    target = Path(directory) / "merged"
+    target.mkdir()
+    (target / "request.json").write_text(json.dumps(await request.json()))
+    return JSONResponse({"directory": str(target)})
+
+
+routes = [Route("/v1/chat/completions", chat, methods=["POST"]), Route("/internal/merge", merge, methods=["POST"])]
+uvicorn.run(Starlette(routes=routes), uds=socket_path, log_level="warning", ws="none")
