@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from graders.base import Grader, Sandbox
 from graders.multi import MultiGrader
@@ -15,15 +16,19 @@ from graders.text_similarity import TextSimilarityGrader
 def build(spec: Spec, sandbox_factory: Callable[[], Sandbox]) -> Grader:
     """The grader of a parsed configuration.
 
-    `sandbox_factory` is called once for each python grader. A grader's `close` closes the sandboxes it was given, so whoever
-    shares one sandbox among many graders closes that sandbox and not the graders.
+    `sandbox_factory` is called once, and only where there is a python grader; all members of a multi grader share what it gives.
+    A grader's `close` closes that sandbox, so whoever shares one among many graders closes the sandbox and not the graders.
     """
+    return _build(spec, cache(sandbox_factory))
+
+
+def _build(spec: Spec, sandbox: Callable[[], Sandbox]) -> Grader:
     match spec:
         case StringCheck():
             return StringCheckGrader(spec)
         case TextSimilarity():
             return TextSimilarityGrader(spec)
         case PythonSource():
-            return PythonGrader(spec, sandbox_factory())
+            return PythonGrader(spec, sandbox())
         case Multi():
-            return MultiGrader(spec, {key: build(member, sandbox_factory) for key, member in spec.graders.items()})
+            return MultiGrader(spec, {key: _build(member, sandbox) for key, member in spec.graders.items()})

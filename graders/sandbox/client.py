@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from graders.base import Json, SandboxReply
 from graders.sandbox import frames
 
 _ROOT = Path(__file__).resolve().parents[2]
+_PAUSES = (0.05, 0.2, 0.0)
 
 
 class SandboxUnavailable(RftError):
@@ -61,10 +63,7 @@ class SandboxClient:
         A reply's value is a bool, int or float (perhaps not finite). Raises `SandboxUnavailable` where nothing could be run.
         """
         request = frames.pack({"source": source, "calls": [list(call) for call in calls]})
-        try:
-            answer = self._ask(request)
-        except (OSError, frames.BrokenFrame):
-            answer = self._ask_again(request)
+        answer = self._ask(request)
         if "unavailable" in answer:
             raise SandboxUnavailable(answer["unavailable"])
         return [SandboxReply(reply.get("value"), reply.get("error"), reply["seconds"]) for reply in answer["replies"]]
@@ -74,6 +73,17 @@ class SandboxClient:
         self._service.close()
 
     def _ask(self, request: bytes) -> Any:
+        """The grader process may die under a request: `ensure` starts another, and grading twice does no harm."""
+        for pause in _PAUSES:
+            try:
+                return self._exchange(request)
+            except (OSError, frames.BrokenFrame) as error:
+                failure = error
+                # Its socket may accept for a moment longer than it lives.
+                time.sleep(pause)
+        raise SandboxUnavailable(f"the grader process died: {failure}") from failure
+
+    def _exchange(self, request: bytes) -> Any:
         try:
             path = self._service.ensure()
         except Unavailable as error:
@@ -82,10 +92,3 @@ class SandboxClient:
             connection.connect(str(path))
             connection.sendall(request)
             return frames.receive(connection)
-
-    def _ask_again(self, request: bytes) -> Any:
-        """The grader process died under the request: `ensure` starts another, and grading twice does no harm."""
-        try:
-            return self._ask(request)
-        except (OSError, frames.BrokenFrame) as error:
-            raise SandboxUnavailable(f"the grader process died: {error}") from error

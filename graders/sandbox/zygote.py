@@ -70,18 +70,25 @@ def load_grader(source: str) -> Grade:
     linecache.cache[_FILE] = (len(source), None, source.splitlines(keepends=True), _FILE)
     random.seed(0)
     exec(compile(source, _FILE, "exec"), module.__dict__)  # noqa: S102 - this is what the process is for
-    _seed_numpy()
     grade = module.__dict__.get("grade")
     if not callable(grade):
         raise TypeError("the source does not define a function grade(sample, item)")
     return grade  # type: ignore[no-any-return]
 
 
-def _seed_numpy() -> None:
-    """The same random numbers in every run of a job: calls are forks, so they all start from this state."""
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(0)
+class Chance:
+    """Random numbers are the same in every call and in every run of a job, so that grades are too."""
+
+    def __init__(self) -> None:
+        """Keep the state after loading: seed 0, or what the source made of it."""
+        self._state = random.getstate()
+
+    def restore(self) -> None:
+        """In the child: `random` draws a new seed in every fork, numpy has one from the system."""
+        random.setstate(self._state)
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            numpy.random.seed(0)
 
 
 class Calls:
@@ -90,6 +97,7 @@ class Calls:
     def __init__(self, control: socket.socket, grade: Grade, cpu_seconds: int) -> None:
         self._control = control
         self._grade = grade
+        self._chance = Chance()
         self._cpu_seconds = cpu_seconds
         self._pids: dict[int, int] = {}
         self._children: dict[int, tuple[int, socket.socket, int]] = {}
@@ -124,6 +132,7 @@ class Calls:
         if pid == 0:
             try:
                 self._leave(parent)
+                self._chance.restore()
                 _serve_call(channel, self._grade, number, self._cpu_seconds)
             finally:
                 os._exit(1)
