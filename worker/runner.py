@@ -17,6 +17,7 @@ from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS, load_row
 from core.db import Database
 from core.errors import JobFailure, LeaseLost, RftError, StorageFull
 from core.files import FileStore
+from core.jobs.curve import curve_csv
 from core.jobs.history import History
 from core.jobs.plan import Plan
 from core.jobs.sql_journal import SqlJournal
@@ -35,7 +36,6 @@ from worker.metrics import grader_names
 from worker.policy.chat import ChatTokenizer
 from worker.policy.lora_policy import LoraPolicy, UpdateConfig
 from worker.policy.model import load_model
-from worker.results import results_csv
 from worker.rollout.torch import TorchEngine
 from worker.sampling import BatchSampler, LetGo, Prompt
 from worker.seeds import derive
@@ -169,7 +169,7 @@ class Runner:
         plan = Plan.from_json(job.plan or {})
         checkpoints = self._history.checkpoints()
         final = checkpoints[-1] if plan.final_checkpoint == "last" else max(checkpoints, key=_by_reward)
-        results = self._files.create("step_metrics.csv", "fine-tune-results", [results_csv(self._history.steps())])
+        results = self._files.create("step_metrics.csv", "fine-tune-results", [curve_csv(self._history.steps()).encode()])
         try:
             self._journal.finish(model_name=self._names(job)[0], checkpoint_id=final.id, result_file=results.id)
         except LeaseLost:

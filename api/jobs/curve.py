@@ -1,16 +1,8 @@
-"""The reward curve: a job's metrics by step, as JSON or as a table."""
+"""When the reward curve has changed: its ETag."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Iterator, Sequence
-from typing import Any
-
 from core.jobs.types import Job
-
-Json = dict[str, Any]
 
 
 def curve_tag(job: Job, *, after_step: int, form: str) -> str:
@@ -23,26 +15,3 @@ def matches(header: str | None, tag: str) -> bool:
     if header is None:
         return False
     return any(item.strip().removeprefix("W/") in (tag, "*") for item in header.split(","))
-
-
-def curve_csv(steps: Sequence[Json]) -> str:
-    """One row a step; nested metrics have their path as column name (`scores/graders/0/train_reward_mean`)."""
-    rows = [dict(_flat(step, ())) for step in steps]
-    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["step"]
-    table = io.StringIO()
-    writer = csv.DictWriter(table, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return table.getvalue()
-
-
-def _flat(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, member in value.items():
-            yield from _flat(member, (*path, str(name)))
-    elif isinstance(value, list):
-        for index, member in enumerate(value):
-            yield from _flat(member, (*path, str(index)))
-    else:
-        is_blank = value is None or (isinstance(value, float) and not math.isfinite(value))
-        yield "/".join(path), "" if is_blank else value

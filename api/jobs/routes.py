@@ -13,12 +13,13 @@ from api.auth import Caller, CallerDep, ContextDep
 from api.body import JsonBody, json_schema_of
 from api.context import Context
 from api.jobs import service
-from api.jobs.curve import curve_csv, curve_tag, matches
+from api.jobs.curve import curve_tag, matches
 from api.jobs.rollouts import RolloutId, read_page
 from api.jobs.schemas import CreateJob, checkpoint_object, event_object, job_object
 from api.jobs.weights import adapter_tar, find_checkpoint, merged_tar
 from api.paging import list_object
 from core.errors import InvalidRequest
+from core.jobs.curve import curve_csv
 from core.jobs.types import JobCommand
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
