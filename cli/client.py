@@ -25,18 +25,14 @@ class CommandFailed(Exception):
     """Ends a command with one line on standard error and exit code 1."""
 
 
-def connect(base_url: str, api_key: str) -> openai.OpenAI:
-    """A client of the service at `base_url`."""
+@contextmanager
+def service(base_url: str, api_key: str) -> Iterator[openai.OpenAI]:
+    """A client of the service at `base_url`; what it raises becomes `CommandFailed` with the service's own message."""
     if not api_key:
         raise CommandFailed("No API key: set OPENAI_API_KEY or pass --api-key. `rft keys create` makes one.")
-    return openai.OpenAI(base_url=base_url, api_key=api_key)
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn what the client raises into `CommandFailed` with the service's own message."""
     try:
-        yield
+        with openai.OpenAI(base_url=base_url, api_key=api_key) as client:
+            yield client
     except openai.APIConnectionError as error:
         url = error.request.url
         raise CommandFailed(f"Cannot reach {url.scheme}://{url.netloc.decode()}: is the service running?") from error

@@ -19,8 +19,8 @@ import typer
 from openai.types.fine_tuning import FineTuningJob
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from cli.client import DEFAULT_BASE_URL, ApiKey, BaseUrl, CommandFailed, connect, message_of, one_line_errors
-from cli.output import console, errors
+from cli.client import DEFAULT_BASE_URL, ApiKey, BaseUrl, CommandFailed, message_of, service
+from cli.output import errors
 
 _CHECKPOINT_MARK = ":ckpt-step-"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
@@ -47,11 +47,12 @@ def download(
     """Download a checkpoint's weights, as plain peft and transformers load them."""
     if output.exists() and any(output.iterdir()):
         raise CommandFailed(f"{output} is not empty.")
-    client = connect(base_url, api_key)
-    with one_line_errors():
-        job_id, wanted = _find(client, name, checkpoint)
     output.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=output.absolute().parent) as working:
+    with (
+        service(base_url, api_key) as client,
+        tempfile.TemporaryDirectory(prefix=".download-", dir=output.absolute().parent) as working,
+    ):
+        job_id, wanted = _find(client, name, checkpoint)
         target = Path(working) / "weights"
         target.mkdir(mode=0o755)
         with _weights(client, job_id, wanted, form) as tar:
@@ -59,7 +60,7 @@ def download(
         if output.exists():
             output.rmdir()
         target.rename(output.absolute())
-    console.out(str(output), highlight=False)
+    typer.echo(str(output))
 
 
 def extract(tar: IO[bytes], directory: Path) -> None:

@@ -10,8 +10,8 @@ import openai
 import typer
 from openai.types.fine_tuning import FineTuningJob
 
-from cli.client import DEFAULT_BASE_URL, ApiKey, BaseUrl, CommandFailed, connect, one_line_errors
-from cli.output import console, moment, print_rows
+from cli.client import DEFAULT_BASE_URL, ApiKey, BaseUrl, CommandFailed, service
+from cli.output import moment, print_rows
 from cli.watch import follow
 
 Json = dict[str, Any]
@@ -67,15 +67,14 @@ def submit(
         **({"seed": seed} if seed is not None else {}),
     }
     touchstone = dict(_option(text) for text in option or ())
-    client = connect(base_url, api_key)
-    with one_line_errors():
+    with service(base_url, api_key) as client:
         body["training_file"] = _upload(client, train)
         if validation is not None:
             body["validation_file"] = _upload(client, validation)
         job = client.fine_tuning.jobs.create(**body, extra_body={"touchstone": touchstone} if touchstone else None)
-    console.out(job.id, highlight=False)
-    if watch:
-        _follow(client, job.id)
+        typer.echo(job.id)
+        if watch:
+            _follow(client, job.id)
 
 
 @app.command("list")
@@ -85,8 +84,8 @@ def list_jobs(
     api_key: ApiKey = "",
 ) -> None:
     """The newest jobs."""
-    with one_line_errors():
-        jobs = connect(base_url, api_key).fine_tuning.jobs.list(limit=limit).data
+    with service(base_url, api_key) as client:
+        jobs = client.fine_tuning.jobs.list(limit=limit).data
     rows = [(job.id, job.status, job.model, moment(job.created_at), job.fine_tuned_model or "-") for job in jobs]
     print_rows(("job", "status", "model", "created", "tuned model"), rows)
 
@@ -99,12 +98,11 @@ def show(
     api_key: ApiKey = "",
 ) -> None:
     """A job and its checkpoints."""
-    client = connect(base_url, api_key)
-    with one_line_errors():
+    with service(base_url, api_key) as client:
         job = client.fine_tuning.jobs.retrieve(job_id)
         checkpoints = list(client.fine_tuning.jobs.checkpoints.list(job_id))
     if as_json:
-        console.out(json.dumps(job.to_dict(mode="json"), indent=2), highlight=False)
+        typer.echo(json.dumps(job.to_dict(mode="json"), indent=2))
         return
     rows = [*_facts(job)]
     for checkpoint in checkpoints:
@@ -117,28 +115,29 @@ def show(
 @app.command()
 def watch(job_id: JobId, base_url: BaseUrl = DEFAULT_BASE_URL, api_key: ApiKey = "") -> None:
     """Follow a job to its end. The exit code is 0 only if it succeeds."""
-    _follow(connect(base_url, api_key), job_id)
+    with service(base_url, api_key) as client:
+        _follow(client, job_id)
 
 
 @app.command()
 def cancel(job_id: JobId, base_url: BaseUrl = DEFAULT_BASE_URL, api_key: ApiKey = "") -> None:
     """End a job now; its checkpoints stay."""
-    with one_line_errors():
-        _tell(connect(base_url, api_key).fine_tuning.jobs.cancel(job_id))
+    with service(base_url, api_key) as client:
+        _tell(client.fine_tuning.jobs.cancel(job_id))
 
 
 @app.command()
 def pause(job_id: JobId, base_url: BaseUrl = DEFAULT_BASE_URL, api_key: ApiKey = "") -> None:
     """Stop a running job after the batch at hand, keeping all its work."""
-    with one_line_errors():
-        _tell(connect(base_url, api_key).fine_tuning.jobs.pause(job_id))
+    with service(base_url, api_key) as client:
+        _tell(client.fine_tuning.jobs.pause(job_id))
 
 
 @app.command()
 def resume(job_id: JobId, base_url: BaseUrl = DEFAULT_BASE_URL, api_key: ApiKey = "") -> None:
     """Queue a paused job again."""
-    with one_line_errors():
-        _tell(connect(base_url, api_key).fine_tuning.jobs.resume(job_id))
+    with service(base_url, api_key) as client:
+        _tell(client.fine_tuning.jobs.resume(job_id))
 
 
 def _follow(client: openai.OpenAI, job_id: str) -> None:
@@ -187,4 +186,4 @@ def _facts(job: FineTuningJob) -> list[tuple[str, str]]:
 
 
 def _tell(job: FineTuningJob) -> None:
-    console.out(f"{job.id} {job.status}", highlight=False)
+    typer.echo(f"{job.id} {job.status}")

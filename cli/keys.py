@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.output import console, moment, print_rows
+from cli.output import moment, print_rows
 from core.settings import DEFAULT_PROJECT, get_settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def create(name: Annotated[str, typer.Option(help="What the key is for.")] = "")
     """Make a key and print its secret, which is shown this once."""
     with key_store() as keys:
         _, secret = keys.create(DEFAULT_PROJECT, name or "unnamed")
-    console.out(secret, highlight=False)
+    typer.echo(secret)
 
 
 @app.command("list")
@@ -38,7 +38,7 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's i
     """Make a key useless from now on."""
     with key_store() as keys:
         key = keys.revoke(DEFAULT_PROJECT, key_id)
-    console.out(f"{key.id} revoked", highlight=False)
+    typer.echo(f"{key.id} revoked")
 
 
 @contextmanager

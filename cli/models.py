@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import console, errors, print_rows
+from cli.output import errors, print_rows
 from core.models import ModelRegistry
 from core.settings import get_settings
 
@@ -36,4 +36,4 @@ def fetch(model_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="D
             done = subprocess.run([sys.executable, "-m", "worker.prepare", model.id], stdout=subprocess.DEVNULL, check=False)
         if done.returncode != 0:
             raise typer.Exit(1)
-        console.out(f"{model.id} ready in {model.directory}", highlight=False)
+        typer.echo(f"{model.id} ready in {model.directory}")

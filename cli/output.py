@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -20,7 +21,7 @@ def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on a terminal; otherwise one line a row, cells separated by tabs, without headings."""
     if not console.is_terminal:
         for row in rows:
-            console.out("\t".join(row), highlight=False)
+            typer.echo("\t".join(row))
         return
     table = Table(*headings, box=box.SIMPLE)
     for row in rows:

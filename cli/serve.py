@@ -16,7 +16,6 @@ import uvicorn
 
 from cli.client import CommandFailed
 from cli.keys import key_store
-from cli.output import console
 from core.settings import DEFAULT_PROJECT, Settings, get_settings
 
 _GRACE_SECONDS = 5
@@ -34,18 +33,20 @@ def serve(
     from api.app import create_app  # only this command pays for its imports
 
     settings = get_settings()
-    listener = _listen(settings.host if host is None else host, settings.port if port is None else port)
-    key = _first_key(settings)
-    app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS))
-    _leave_signals_to(server)
-    worker = WorkerProcess(settings)
-    worker.start()
-    try:
-        _announce(listener, key)
-        server.run(sockets=[listener])
-    finally:
-        worker.stop()
+    with _listen(settings.host if host is None else host, settings.port if port is None else port) as listener:
+        key = _first_key(settings)
+        config = uvicorn.Config(
+            create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
+        )
+        server = uvicorn.Server(config)
+        _leave_signals_to(server)
+        worker = WorkerProcess(settings)
+        worker.start()
+        try:
+            _announce(listener, key)
+            server.run(sockets=[listener])
+        finally:
+            worker.stop()
     if not server.started:
         raise CommandFailed("The service could not start; the log above says why.")
 
@@ -126,9 +127,9 @@ def _first_key(settings: Settings) -> str | None:
 def _announce(listener: socket.socket, key: str | None) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    console.out(f"base_url  http://{shown}:{port}/v1", highlight=False)
+    typer.echo(f"base_url  http://{shown}:{port}/v1")
     if key is not None:
-        console.out(f"api_key   {key}   (shown this once)", highlight=False)
+        typer.echo(f"api_key   {key}   (shown this once)")
     sys.stdout.flush()
 
 

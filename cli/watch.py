@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import openai
+import typer
 from openai.types.fine_tuning import FineTuningJob
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -14,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cli.client import get, one_line_errors
+from cli.client import get
 from cli.output import console, duration, sparkline
 
 Json = dict[str, Any]
@@ -91,9 +92,8 @@ class Feed:
 
 def follow(client: openai.OpenAI, job_id: str) -> FineTuningJob:
     """Show the job until it has ended; returns it as it ended. Short outages of the service are waited out."""
-    with one_line_errors():
-        feed = Feed(client, job_id)
-        (_follow_live if console.is_terminal else _follow_lines)(feed)
+    feed = Feed(client, job_id)
+    (_follow_live if console.is_terminal else _follow_lines)(feed)
     job = feed.watched.job
     console.print(_ending(job))
     return job
@@ -111,10 +111,10 @@ def _follow_lines(feed: Feed) -> None:
     status, fresh = "", list(feed.watched.steps)
     while True:
         for step in fresh:
-            console.out(_line(step, feed.watched), highlight=False)
+            typer.echo(_line(step, feed.watched))
         if feed.watched.job.status != status:
             status = feed.watched.job.status
-            console.out(status, highlight=False)
+            typer.echo(status)
         if status in ENDED:
             return
         time.sleep(POLL_SECONDS)
