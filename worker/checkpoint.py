@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import string
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from core.errors import CorruptObject
+from core.errors import CorruptObject, StorageFull
 from core.ids import new_id
 from core.jobs.base import Journal
 from core.jobs.history import History
@@ -23,6 +25,8 @@ from worker.policy.base import PolicyTrainer
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 KEEP_BEST = 3
 """Checkpoints with the highest validation reward that stay, beside the last one."""
@@ -40,6 +44,18 @@ def model_names(base: str, organization: str, suffix: str | None, job_id: str) -
     short = "".join(alphabet[byte % len(alphabet)] for byte in digest[:8])
     name = f"ft:{base}:{organization}:{suffix or ''}:{short}"
     return name, f"{name}:ckpt-step-"
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A directory to write in before the objects are stored; raises `StorageFull` where its disk has no room."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="rft-keep-") as directory:
+            yield Path(directory)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StorageFull("The disk of temporary files has no room left.") from error
+        raise
 
 
 class PolicyKeeper:
@@ -78,18 +94,18 @@ class PolicyKeeper:
         if step == self._saved_step:
             return
         begin = monotonic()
-        with tempfile.TemporaryDirectory(prefix="rft-state-") as directory:
-            self._policy.save_state(Path(directory))
-            key = manifest.write(self._objects, self._prefix("states", step), Path(directory), {"step": step})
+        with _scratch() as directory:
+            self._policy.save_state(directory)
+            key = manifest.write(self._objects, self._prefix("states", step), directory, {"step": step})
         replaced = self._journal.keep_state(StateRecord(step, str(key)))
         self._delete(replaced)
         self._saved_step, self._saved_at, self._cost = step, monotonic(), monotonic() - begin
 
     def save_checkpoint(self, step: int, model_name: str, metrics: Json, valid_reward: float | None) -> None:
         """Make a checkpoint of the policy; the best `KEEP_BEST` and this one stay."""
-        with tempfile.TemporaryDirectory(prefix="rft-checkpoint-") as directory:
-            self._policy.save_adapter(Path(directory))
-            key = manifest.write(self._objects, self._prefix("checkpoints", step), Path(directory), {"step": step})
+        with _scratch() as directory:
+            self._policy.save_adapter(directory)
+            key = manifest.write(self._objects, self._prefix("checkpoints", step), directory, {"step": step})
         new = NewCheckpoint(new_id("ftckpt_"), step, model_name, str(key), metrics, valid_reward)
         self._delete(self._journal.keep_checkpoint(new, keep_best=KEEP_BEST))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from worker.policy.model import FUSED, Weights
@@ -93,7 +93,8 @@ class Adapter:
             "target_modules": sorted(part.rsplit(".", 1)[-1] for parts in FUSED.values() for part in parts),
         }
         (directory / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
-        save_file({name: tensor.cpu() for name, tensor in self.named().items()}, directory / "adapter_model.safetensors")
+        tensors = {name: tensor.cpu() for name, tensor in self.named().items()}
+        (directory / "adapter_model.safetensors").write_bytes(save(tensors))
 
     @classmethod
     def read(cls, directory: Path, weights: Weights) -> Adapter:

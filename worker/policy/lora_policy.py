@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from worker.policy.base import TrainGroup, UpdateStats
@@ -112,7 +112,7 @@ class LoraPolicy:
         self.save_adapter(directory)
         moments = self._optimizer.state_dict()["state"]
         tensors = {f"{i}.{name}": moments[i][name].contiguous() for i in moments for name in ("exp_avg", "exp_avg_sq")}
-        save_file(tensors, directory / "optimizer.safetensors")
+        (directory / "optimizer.safetensors").write_bytes(save(tensors))
         steps = int(moments[0]["step"]) if moments else 0
         (directory / "optimizer.json").write_text(json.dumps({"steps": steps}) + "\n")
 
