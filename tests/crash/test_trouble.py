@@ -47,7 +47,7 @@ def test_a_prompt_longer_than_the_context_fails_the_job(tmp_path: Path, model: P
     assert job.status is JobStatus.FAILED
     assert job.error["code"] == "prompt_too_long"
     assert job.error["param"] == "validation_file"
-    assert f"Example 2 of {job.validation_file} has a prompt of 624 tokens" in job.error["message"]
+    assert f"Example 2 of {job.validation_file} has a prompt of 619 tokens" in job.error["message"]
     last = service.history(job.id)[-1]
     assert (last.level, last.message) == ("error", job.error["message"])
     service.close()
