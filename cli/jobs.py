@@ -23,7 +23,7 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, ftjob-.
 
 @app.command()
 def submit(
-    model: Annotated[str, typer.Option(help="A base model's id or alias, or a tuned model.")],
+    model: Annotated[str, typer.Option(help="A base model's id or alias.")],
     train: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Training prompts, JSON Lines.")],
     grader: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The grader, a JSON file.")],
     validation: Annotated[

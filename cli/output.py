@@ -23,7 +23,10 @@ def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for row in rows:
             typer.echo("\t".join(row))
         return
-    table = Table(*headings, box=box.SIMPLE)
+    table = Table(box=box.SIMPLE)
+    for place, heading in enumerate(headings):
+        # Ids stand first, whole on one line: they are there to be copied.
+        table.add_column(heading, no_wrap=place == 0, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console.print(table)

@@ -137,7 +137,9 @@ class ModelRegistry:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
             raise InvalidModels(f"{path}: {where}: {first['msg']}") from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+        except OSError as error:
+            raise InvalidModels(f"{path}: {error.strerror}") from error
+        except (UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
             raise InvalidModels(f"{path}: {' '.join(str(error).split())}") from error
 
     @classmethod
