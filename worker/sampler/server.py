@@ -17,8 +17,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from core.errors import InvalidRequest, RftError
-from worker.sampler.chat import Chunks, Generation, Piece, parse, response
+from worker.sampler.chat import Chunks, Generation, Piece, response
 from worker.sampler.engine import Engine
+from worker.sampler.request import parse
 
 Json = dict[str, Any]
 T = TypeVar("T")

@@ -13,8 +13,9 @@ from core.models import ModelRegistry
 from core.settings import Settings
 from core.storage.build import open_store
 from tests.integration.sampler.conftest import PROMPT, Sampler, connect, start
-from worker.sampler.chat import Generation, parse
+from worker.sampler.chat import Generation
 from worker.sampler.engine import Engine
+from worker.sampler.request import parse
 from worker.sampler.server import SamplerApp
 
 
