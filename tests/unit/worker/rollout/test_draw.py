@@ -7,7 +7,7 @@ import torch
 
 from worker.rollout.draw import RowUniforms, draw
 
-DRAWS = 40_000
+DRAWS = 20_000
 
 
 def drawn(logits_V: torch.Tensor, *, temperature: float = 1.0, top_p: float = 1.0, draws: int = DRAWS) -> torch.Tensor:
