@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from graders.base import FailureKind, GradeError
+from worker.loop import train_groups
+from worker.rollout.base import Completion, StopReason
+from worker.sampling import Prompt, Wanted, with_advantages
+
+from .parts import rollout
+
+
+def prompts(count: int) -> list[Prompt]:
+    return [Prompt(i, {}, (i,)) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("count", "samples", "max_rows", "sizes"),
+    [(16, 8, 64, [8, 8]), (9, 8, 64, [8, 1]), (3, 8, 8, [1, 1, 1]), (2, 100, 64, [1, 1]), (5, 3, 7, [2, 2, 1]), (0, 4, 64, [])],
+)
+def test_batches_are_whole_groups_up_to_a_number_of_rows(count: int, samples: int, max_rows: int, sizes: list[int]) -> None:
+    batches = list(Wanted("train", 1, prompts(count), samples).batches(max_rows))
+    assert [index for index, _ in batches] == list(range(len(sizes)))
+    assert [len(batch) for _, batch in batches] == sizes
+    assert [prompt for _, batch in batches for prompt in batch] == prompts(count)
+
+
+def test_a_failed_sample_has_no_advantage_and_is_no_zero_for_the_others() -> None:
+    members = [rollout(1.0), rollout(GradeError(FailureKind.OTHER, "")), rollout(0.5)]
+    assert [member.advantage for member in with_advantages(members, scale_by_std=False)] == [0.25, None, -0.25]
+
+
+def test_failed_samples_take_no_part_in_the_update() -> None:
+    members = [
+        rollout(1.0, advantage=0.5),
+        rollout(GradeError(FailureKind.OTHER, ""), advantage=None),
+        rollout(0.0, advantage=-0.5),
+    ]
+    (group,) = train_groups(members, prompts(1), "keep")
+    assert group.advantages_G == (0.5, -0.5)
+    assert len(group.completions_G) == len(group.logprobs_G) == 2
+
+
+@pytest.mark.parametrize(("overlong", "kept"), [("keep", 2), ("mask", 1)])
+def test_completions_cut_at_their_limit_take_part_where_the_job_keeps_them(overlong: str, kept: int) -> None:
+    cut = Completion((1,), (-0.5,), StopReason.LENGTH)
+    (group,) = train_groups([rollout(1.0), rollout(0.0, completion=cut)], prompts(1), overlong)
+    assert len(group.completions_G) == kept
+
+
+def test_each_group_is_trained_behind_its_own_prompt() -> None:
+    groups = train_groups([rollout(1.0, example=example) for example in (4, 4, 2)], prompts(5), "keep")
+    assert [(group.prompt_T, len(group.completions_G)) for group in groups] == [((4,), 2), ((2,), 1)]
