@@ -94,7 +94,7 @@ class Supervisor:
         process = subprocess.Popen(
             [sys.executable, "-m", "worker.runner", lease.job_id, lease.project_id, str(lease.epoch)],
             stdin=subprocess.PIPE,  # never written to: its end tells the runner that its supervisor is gone
-            env={**os.environ, "PYTHONHASHSEED": "0"},
+            env={**self._settings.environment(), "PYTHONHASHSEED": "0"},
         )
         return _Running(lease, process, monotonic())
 
