@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -212,9 +212,12 @@ class Outcome:
 
 
 def runner_of(supervisor: psutil.Popen) -> psutil.Process | None:
-    """The runner under a supervisor, if there is one."""
-    children = [child for child in supervisor.children() if "worker.runner" in child.cmdline()]
-    return children[0] if children else None
+    """The runner under a supervisor, if one is alive."""
+    for child in supervisor.children():
+        with suppress(psutil.NoSuchProcess):  # it ended at this moment, or waits to be reaped
+            if "worker.runner" in child.cmdline():
+                return child
+    return None
 
 
 def kill(process: psutil.Process) -> None:
