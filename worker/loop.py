@@ -137,9 +137,10 @@ class TrainingLoop:
             seconds=seconds,
             seconds_left=self._seconds_left(step, seconds),
         )
-        if parts.journal.commit_step(record) is Wish.LET_GO:
-            raise LetGo
+        wish = parts.journal.commit_step(record)
         self._committed = step
+        if wish is Wish.LET_GO:
+            raise LetGo
         self._stop_at_budget(step)
 
     def _seconds_left(self, step: int, seconds: float) -> float | None:
