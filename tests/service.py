@@ -34,7 +34,7 @@ from worker.rollouts import Batch, read
 Json = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 """After which something awaited is given up. Not a measure of speed: a hang has to end somehow."""
 
 HAS_AN_A: Json = {
@@ -61,13 +61,14 @@ class Service:
     directory: Path
     model: Path
     lease_seconds: float = 2.0
+    threads: int = 1
 
     def __post_init__(self) -> None:
         models = self.directory / "models.yaml"
         models.parent.mkdir(parents=True, exist_ok=True)
         models.write_text(yaml.safe_dump({"models": {"tiny": {"source": str(self.model)}}}))
         self.settings = Settings(
-            data_dir=self.directory, models=models, lease_seconds=self.lease_seconds, poll_seconds=0.1, threads=1
+            data_dir=self.directory, models=models, lease_seconds=self.lease_seconds, poll_seconds=0.1, threads=self.threads
         )
         migrate(self.settings.database_url)
         self.database = Database(self.settings.database_url)

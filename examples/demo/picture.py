@@ -19,7 +19,9 @@ def draw_curve(metrics: list[dict[str, Any]], path: Path) -> None:
         ("full_valid_mean_reward", "held-out prompts", "#c2410c", "o-"),
     ):
         points = [(step["step"], step[key]) for step in metrics if step[key] is not None]
-        axes.plot(*zip(*points, strict=True), style, color=colour, label=label, linewidth=2 if style == "o-" else 1.3, markersize=5)
+        axes.plot(
+            *zip(*points, strict=True), style, color=colour, label=label, linewidth=2 if style == "o-" else 1.3, markersize=5
+        )
     axes.set(xlabel="step", ylabel="mean reward", ylim=(0, 1), title="SmolLM2-135M learns to start every sentence with A")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)

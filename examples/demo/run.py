@@ -1,7 +1,8 @@
 """The demo: a real model learns a real task on this machine, driven by the unmodified `openai` client.
 
-Starts the service, uploads data, submits a grader and a job, follows the reward curve, downloads the adapter, chats with the model
-before and after, and leaves `summary.json`, `rewards.csv`, `reward.png` and the adapter in `build/demo/`. `DEMO_SEED` is the seed.
+Starts the service, uploads data, submits a grader and a job, follows the reward curve, downloads the adapter, chats with the
+model before and after, and leaves `summary.json`, `rewards.csv`, `reward.png` and the adapter in `build/demo/` (or `DEMO_DIR`).
+`DEMO_SEED` is the job's seed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from openai._legacy_response import HttpxBinaryResponseContent
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "examples" / "precise_instructions"), str(ROOT / "examples" / "demo")]
 
+import grader_answer  # noqa: E402
+import grader_share  # noqa: E402
 from build_grader import grader  # noqa: E402
 from picture import draw_curve  # noqa: E402
 from proof import prove  # noqa: E402
@@ -31,7 +34,7 @@ MODEL = "smollm2-135m-instruct"
 TASK = "Write two short sentences about {topic}. Every sentence must start with the letter A."
 UNSEEN_TOPICS = ("tigers", "volcanoes", "breakfast", "robots", "the weather", "violins")
 """In neither file."""
-OUT = ROOT / "build" / "demo"
+OUT = Path(os.environ.get("DEMO_DIR", ROOT / "build" / "demo"))
 DATA = ROOT / "examples" / "precise_instructions"
 
 
@@ -50,20 +53,32 @@ def main() -> None:
             raise SystemExit(f"The job ended {job.status}: {job.error}")
         after = [answer(client, str(job.fine_tuned_model), prompt) for prompt in prompts]
         download(client, job.id)
-        started = next(e for e in client.fine_tuning.jobs.list_events(job.id, limit=100) if e.message == "Fine-tuning job started")
+        events = client.fine_tuning.jobs.list_events(job.id, limit=100)
+        started = next(event for event in events if event.message == "Fine-tuning job started")
     base_dir = Path(os.environ["RFT_MODEL_DIR"]) / MODEL
     proof = prove(base_dir, OUT / "adapter", list(zip(prompts, after, strict=True)))
     show_answers(prompts, before, after)
+    unseen = [mean_reward(answers) for answers in (before, after)]
+    print(f"\nMean reward of these greedy answers: {unseen[0]:.3f} -> {unseen[1]:.3f}")
     print(
-        f"\nPlain peft with the downloaded adapter: {proof.same_answers} of {proof.answers} greedy answers are the service's; "
+        f"Plain peft with the downloaded adapter: {proof.same_answers} of {proof.answers} greedy answers are the service's; "
         f"largest difference of a log-probability {proof.largest_logprob_difference:.1e}."
     )
-    summary = summarise(metrics, seed=seed, train_seconds=job.finished_at - started.created_at, total_seconds=time.monotonic() - begin)
-    (OUT / "summary.json").write_text(json.dumps({**summary, "base_model_dir": str(base_dir)}, indent=2) + "\n")
+    summary = summarise(metrics, seed) | {
+        "train_seconds": job.finished_at - started.created_at,
+        "total_seconds": time.monotonic() - begin,
+        "base_model_dir": str(base_dir),
+        "unseen_reward_before": unseen[0],
+        "unseen_reward_after": unseen[1],
+        "peft_same_answers": f"{proof.same_answers}/{proof.answers}",
+        "peft_largest_logprob_difference": proof.largest_logprob_difference,
+    }
+    (OUT / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     draw_curve(metrics, OUT / "reward.png")
     print(
-        f"Validation reward {summary['valid_reward_before']:.3f} -> {summary['valid_reward_after']:.3f} in {summary['steps']} steps, "
-        f"{summary['train_seconds']:.0f} s of training; everything is in {OUT.relative_to(ROOT)}/"
+        f"Validation reward {summary['valid_reward_before']:.3f} -> {summary['valid_reward_after']:.3f} "
+        f"in {summary['steps']} steps, "
+        f"{summary['train_seconds']:.0f} s of training; everything is in {OUT}/"
     )
 
 
@@ -72,6 +87,16 @@ def answer(client: OpenAI, model: str, prompt: str) -> Any:
     return client.chat.completions.create(
         model=model, messages=[{"role": "user", "content": prompt}], temperature=0, max_tokens=40, logprobs=True
     )
+
+
+def mean_reward(answers: list[Any]) -> float:
+    """The task's own reward of some answers on the unseen topics, computed here, outside the service."""
+    rewards = []
+    for topic, completion in zip(UNSEEN_TOPICS, answers, strict=True):
+        sample = {"output_text": completion.choices[0].message.content}
+        item = {"keywords": [topic.removeprefix("the ").removesuffix("es").removesuffix("s")]}
+        rewards.append(grader_share.grade(sample, item) * grader_answer.grade(sample, item))
+    return sum(rewards) / len(rewards)
 
 
 def submit(client: OpenAI, seed: int) -> Any:
@@ -90,7 +115,7 @@ def submit(client: OpenAI, seed: int) -> Any:
             "type": "reinforcement",
             "reinforcement": {
                 "grader": grader(),  # type: ignore[typeddict-item]
-                "hyperparameters": {"n_epochs": 2, "batch_size": 4, "eval_interval": 8, "eval_samples": 1},
+                "hyperparameters": {"n_epochs": 1, "batch_size": 4, "eval_interval": 4, "eval_samples": 1},
             },
         },
         extra_body={"touchstone": {"max_completion_tokens": 40}},
@@ -118,7 +143,10 @@ def print_step(metrics: dict[str, Any]) -> None:
     train, valid = metrics["train_mean_reward"], metrics["full_valid_mean_reward"]
     bar = "#" * round(40 * max(train or 0.0, 0.0))
     text = "" if train is None else f"{train:.3f} {bar}"
-    print(f"{metrics['step']:4d}/{metrics['total_steps']}  {text}{'' if valid is None else f'  o validation {valid:.3f}'}", flush=True)
+    print(
+        f"{metrics['step']:4d}/{metrics['total_steps']}  {text}{'' if valid is None else f'  o validation {valid:.3f}'}",
+        flush=True,
+    )
 
 
 def download(client: OpenAI, job_id: str) -> None:
@@ -137,7 +165,7 @@ def show_answers(prompts: list[str], before: list[Any], after: list[Any]) -> Non
         print(f"\n{prompt}\n  base:  {base.choices[0].message.content!r}\n  tuned: {tuned.choices[0].message.content!r}")
 
 
-def summarise(metrics: list[dict[str, Any]], *, seed: int, train_seconds: float, total_seconds: float) -> dict[str, Any]:
+def summarise(metrics: list[dict[str, Any]], seed: int) -> dict[str, Any]:
     """What the demo reached."""
     validated = [step for step in metrics if step["full_valid_mean_reward"] is not None]
     return {
@@ -145,8 +173,6 @@ def summarise(metrics: list[dict[str, Any]], *, seed: int, train_seconds: float,
         "task": TASK,
         "seed": seed,
         "steps": metrics[-1]["step"],
-        "train_seconds": train_seconds,
-        "total_seconds": total_seconds,
         "peak_rss_bytes": metrics[-1]["touchstone"]["peak_rss_bytes"],
         "valid_reward_before": validated[0]["full_valid_mean_reward"],
         "valid_reward_after": max(step["full_valid_mean_reward"] for step in validated[1:]),
