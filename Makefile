@@ -2,7 +2,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-PACKAGES := api cli core graders migrations worker
+PACKAGES := api benchmarks cli core graders migrations worker
 
 export RFT_MODEL_DIR := $(CURDIR)/build/models
 export HF_HOME := $(CURDIR)/build/huggingface

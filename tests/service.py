@@ -129,7 +129,7 @@ class Service:
         give_up = time.monotonic() + PATIENCE_SECONDS
         while not (value := what()):
             assert time.monotonic() < give_up, f"waited in vain; {self.log()[-4000:]}"
-            time.sleep(0.02)
+            time.sleep(0.005)
         return value
 
     def wait_for_step(self, job_id: str, step: int) -> None:

@@ -34,6 +34,7 @@ MODEL = "smollm2-135m-instruct"
 TASK = "Write two short sentences about {topic}. Every sentence must start with the letter A."
 UNSEEN_TOPICS = ("tigers", "volcanoes", "breakfast", "robots", "the weather", "violins")
 """In neither file."""
+HYPERPARAMETERS = {"n_epochs": 1, "batch_size": 4, "learning_rate_multiplier": 1.5, "eval_interval": 4, "eval_samples": 1}
 OUT = Path(os.environ.get("DEMO_DIR", ROOT / "build" / "demo"))
 DATA = ROOT / "examples" / "precise_instructions"
 
@@ -115,7 +116,7 @@ def submit(client: OpenAI, seed: int) -> Any:
             "type": "reinforcement",
             "reinforcement": {
                 "grader": grader(),  # type: ignore[typeddict-item]
-                "hyperparameters": {"n_epochs": 1, "batch_size": 4, "eval_interval": 4, "eval_samples": 1},
+                "hyperparameters": HYPERPARAMETERS,
             },
         },
         extra_body={"touchstone": {"max_completion_tokens": 40}},

@@ -16,9 +16,11 @@ from tests.service import Service, kill, runner_of
 from .conftest import Bench
 
 
-def batch_under_way(service: Service, job: Job, step: int) -> bool:
-    """Whether a step's tokens are kept while the step is not committed: the update comes, or its evaluation."""
-    return bool(service.jobs.batches(job.id, step=step, split="train")) and service.jobs.get(job.id).step < step
+def step_under_way(service: Service, job: Job) -> int | None:
+    """A validated step whose tokens are kept while it is not committed: its update, evaluation or checkpoint is under way."""
+    committed = service.jobs.get(job.id).step
+    pending = [step for step in (2, 4, 6) if step > committed]
+    return next((step for step in pending if service.jobs.batches(job.id, step=step, split="train")), None)
 
 
 def test_a_killed_runner_is_replaced(bench: Bench) -> None:
@@ -34,11 +36,11 @@ def test_a_killed_runner_is_replaced(bench: Bench) -> None:
 def test_a_runner_killed_between_batch_and_commit_loses_nothing(bench: Bench) -> None:
     service, job = bench.service, bench.job()
     with service.supervisor() as supervisor:
-        service.wait(lambda: batch_under_way(service, job, 3))
+        step = service.wait(lambda: step_under_way(service, job))
         kill(runner_of(supervisor))
-        kept = service.jobs.batches(job.id, step=3, split="train")
+        kept = service.jobs.batches(job.id, step=step, split="train")
         ended = service.wait_for_end(job.id)
-    assert service.jobs.batches(job.id, step=3, split="train") == kept
+    assert service.jobs.batches(job.id, step=step, split="train") == kept
     bench.assert_same_end(ended)
 
 
