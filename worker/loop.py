@@ -49,8 +49,7 @@ class TrainingLoop:
 
     def __init__(self, parts: LoopParts, *, seconds_before: float) -> None:
         self._parts = parts
-        self._begin = monotonic()
-        self._seconds_before = seconds_before
+        self._seconds_before = self._seconds = seconds_before
         self._updates = 0
         self._committed = -1
         self._durations: list[float] = []
@@ -139,6 +138,7 @@ class TrainingLoop:
         )
         wish = parts.journal.commit_step(record)
         self._committed = step
+        self._seconds += seconds
         if wish is Wish.LET_GO:
             raise LetGo
         self._stop_at_budget(step)
@@ -151,14 +151,14 @@ class TrainingLoop:
         return (self._parts.plan.total_steps - step) * sum(self._durations) / len(self._durations)
 
     def _stop_at_budget(self, step: int) -> None:
-        """Pause a job whose budget of seconds is used up."""
+        """Pause a job whose budget of seconds is used up; one that is resumed after that runs to its end."""
         budget = self._parts.plan.budget_seconds
-        if budget is not None and step < self._parts.plan.total_steps:
-            spent = self._seconds_before + monotonic() - self._begin
-            if spent >= budget:
-                self._parts.journal.event(f"The job has used its budget of {budget:g} seconds.", level="warn")
-                self._parts.pause()
-                raise LetGo
+        if budget is None or step == self._parts.plan.total_steps or self._seconds_before >= budget:
+            return
+        if self._seconds >= budget:
+            self._parts.journal.event(f"The job has used its budget of {budget:g} seconds.", level="warn")
+            self._parts.pause()
+            raise LetGo
 
     def _warn_of_failures(self, step: int, train: Sampled | None) -> None:
         """Say it aloud when most of a step's samples have no grade: such a run learns nothing."""

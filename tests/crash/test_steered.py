@@ -65,8 +65,11 @@ def test_cancelling_ends_the_runner_and_nothing_is_written_afterwards(bench: Ben
     assert service.history(job.id)[-1].message == state.CANCELLED
 
 
-def test_a_budget_of_seconds_pauses_the_job_after_a_step(bench: Bench) -> None:
+def test_a_budget_of_seconds_pauses_the_job_once(bench: Bench) -> None:
     service, job = bench.service, bench.job(budget_seconds=0.001)
     with service.supervisor():
         service.wait(lambda: service.jobs.get(job.id).status is JobStatus.PAUSED and service.lease_owner(job.id) is None)
-    assert [event.level for event in service.history(job.id)].count("warn") == 1
+        assert [event.level for event in service.history(job.id)].count("warn") == 1
+        service.jobs.command(job.id, JobCommand.RESUME)
+        ended = service.wait_for_end(job.id)
+    assert ended.status is JobStatus.SUCCEEDED
