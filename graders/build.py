@@ -9,8 +9,8 @@ from graders.base import Grader, Sandbox
 from graders.multi import MultiGrader
 from graders.python_grader import PythonGrader
 from graders.spec import Multi, PythonSource, Spec, StringCheck, TextSimilarity
-from graders.string_check import StringCheckGrader
-from graders.text_similarity import TextSimilarityGrader
+from graders.string_check import string_check
+from graders.text_similarity import text_similarity
 
 
 def build(spec: Spec, sandbox_factory: Callable[[], Sandbox]) -> Grader:
@@ -25,9 +25,9 @@ def build(spec: Spec, sandbox_factory: Callable[[], Sandbox]) -> Grader:
 def _build(spec: Spec, sandbox: Callable[[], Sandbox]) -> Grader:
     match spec:
         case StringCheck():
-            return StringCheckGrader(spec)
+            return string_check(spec)
         case TextSimilarity():
-            return TextSimilarityGrader(spec)
+            return text_similarity(spec)
         case PythonSource():
             return PythonGrader(spec, sandbox())
         case Multi():

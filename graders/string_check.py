@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from graders.base import Grade, GradeError, Sample
+from graders.pair import PairGrader
 from graders.spec import StringCheck
-from graders.template import RenderError, Template
 
 _OPERATIONS: dict[str, Callable[[str, str], bool]] = {
     "eq": lambda text, reference: text == reference,
@@ -17,28 +15,6 @@ _OPERATIONS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-class StringCheckGrader:
-    """Compares `input` with `reference`, both rendered for each sample."""
-
-    type = "string_check"
-
-    def __init__(self, spec: StringCheck) -> None:
-        self.name = spec.name
-        self._input = Template.parse(spec.input)
-        self._reference = Template.parse(spec.reference)
-        self._holds = _OPERATIONS[spec.operation]
-
-    def grade(self, samples: Sequence[Sample]) -> list[Grade | GradeError]:
-        """One result a sample, in order."""
-        return [self._grade_one(sample) for sample in samples]
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def _grade_one(self, sample: Sample) -> Grade | GradeError:
-        started = time.perf_counter()
-        try:
-            holds = self._holds(self._input.render(sample), self._reference.render(sample))
-        except RenderError as error:
-            return GradeError(error.kind, str(error), time.perf_counter() - started)
-        return Grade(float(holds), time.perf_counter() - started)
+def string_check(spec: StringCheck) -> PairGrader:
+    """Compares `input` with `reference`."""
+    return PairGrader(spec, _OPERATIONS[spec.operation])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from nltk.tokenize import wordpunct_tokenize
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
@@ -11,38 +10,15 @@ from nltk.translate.gleu_score import sentence_gleu
 from rapidfuzz import fuzz
 from rouge_score.rouge_scorer import RougeScorer
 
-from graders.base import Grade, GradeError, Sample
+from graders.pair import PairGrader
 from graders.spec import TextSimilarity
-from graders.template import RenderError, Template
 
 Metric = Callable[[str, str], float]
 
 
-class TextSimilarityGrader:
-    """Measures `input` against `reference`, both rendered for each sample."""
-
-    type = "text_similarity"
-
-    def __init__(self, spec: TextSimilarity) -> None:
-        self.name = spec.name
-        self._input = Template.parse(spec.input)
-        self._reference = Template.parse(spec.reference)
-        self._metric = metric(spec.evaluation_metric)
-
-    def grade(self, samples: Sequence[Sample]) -> list[Grade | GradeError]:
-        """One result a sample, in order."""
-        return [self._grade_one(sample) for sample in samples]
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def _grade_one(self, sample: Sample) -> Grade | GradeError:
-        started = time.perf_counter()
-        try:
-            score = self._metric(self._input.render(sample), self._reference.render(sample))
-        except RenderError as error:
-            return GradeError(error.kind, str(error), time.perf_counter() - started)
-        return Grade(score, time.perf_counter() - started)
+def text_similarity(spec: TextSimilarity) -> PairGrader:
+    """Measures `input` against `reference`."""
+    return PairGrader(spec, metric(spec.evaluation_metric))
 
 
 def metric(name: str) -> Metric:

@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 
 from graders.base import FailureKind, Grade, GradeError, Sample
+from graders.pair import PairGrader
 from graders.spec import StringCheck
-from graders.string_check import StringCheckGrader
+from graders.string_check import string_check
 
 
-def grader(operation: str, text: str = "{{sample.output_text}}", reference: str = "{{item.answer}}") -> StringCheckGrader:
-    return StringCheckGrader(
+def grader(operation: str, text: str = "{{sample.output_text}}", reference: str = "{{item.answer}}") -> PairGrader:
+    return string_check(
         StringCheck.model_validate(
             {"type": "string_check", "name": "n", "input": text, "reference": reference, "operation": operation}
         )

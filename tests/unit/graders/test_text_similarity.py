@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from graders.base import FailureKind, Grade, GradeError, Sample
 from graders.spec import TextSimilarity
-from graders.text_similarity import TextSimilarityGrader, metric
+from graders.text_similarity import metric, text_similarity
 
 METRICS = ["fuzzy_match", "bleu", "gleu", "rouge_1", "rouge_2", "rouge_3", "rouge_4", "rouge_5", "rouge_l"]
 SENTENCE = "the quick brown fox jumps over the lazy dog"
@@ -51,7 +51,7 @@ def test_renders_both_sides() -> None:
     spec = TextSimilarity(
         type="text_similarity", name="n", input="{{sample.output_text}}", reference="{{item.a}}", evaluation_metric="rouge_l"
     )
-    [result] = TextSimilarityGrader(spec).grade([Sample(item={"a": SENTENCE}, output_text=SENTENCE)])
+    [result] = text_similarity(spec).grade([Sample(item={"a": SENTENCE}, output_text=SENTENCE)])
     assert isinstance(result, Grade)
     assert result.score == pytest.approx(1.0)
 
@@ -60,6 +60,6 @@ def test_a_row_without_the_reference_is_an_error() -> None:
     spec = TextSimilarity(
         type="text_similarity", name="n", input="{{sample.output_text}}", reference="{{item.a}}", evaluation_metric="bleu"
     )
-    [result] = TextSimilarityGrader(spec).grade([Sample(item={}, output_text=SENTENCE)])
+    [result] = text_similarity(spec).grade([Sample(item={}, output_text=SENTENCE)])
     assert isinstance(result, GradeError)
     assert result.kind is FailureKind.INVALID_VARIABLE
