@@ -197,7 +197,8 @@ def main(arguments: Sequence[str]) -> int:
     # The number of threads decides how sums are split, hence the last bits: it belongs to a run's configuration.
     torch.set_num_threads(settings.threads or os.cpu_count() or 1)
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and nothing here reads what it has not written
+    # Filling new tensors costs time, and nothing here reads what it has not written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         Runner(settings, Lease(job_id, project_id, int(epoch))).run()
     except LeaseLost as error:
