@@ -179,16 +179,16 @@ class _Totals:
 
     def __init__(self, *, tokens: int, completions: int) -> None:
         self.tokens, self.completions = tokens, completions
-        self.grad_norm, self.ratio_max, self.skipped = 0.0, None, False  # type: float, float | None, bool
-        self.begin_pass()
+        self.grad_norm = self.ratio_max = 0.0
+        self.skipped = False
+        self._passes = self._seen = 0
+        self.loss = self.policy_loss = self.kl = self._entropy = self._held = 0.0
 
     def begin_pass(self) -> None:
         """Start counting afresh, for another pass over the same step."""
-        if getattr(self, "_ratios", None):
-            self.ratio_max = self.ratio_max if self.ratio_max is not None else max(self._ratios)
-        self.loss = self.policy_loss = self.kl = self._entropy = self._held = 0.0
+        self._passes += 1
         self._seen = 0
-        self._ratios: list[float] = []
+        self.loss = self.policy_loss = self.kl = self._entropy = self._held = 0.0
 
     @torch.no_grad()
     def count(self, inputs: LossInputs, policy_loss: Tensor, loss: Tensor, entropy: Tensor) -> None:
@@ -198,7 +198,8 @@ class _Totals:
         self._entropy += float(entropy.sum())
         self._held += float(clipped_objective(inputs)[1].sum())
         self._seen += len(entropy)
-        self._ratios.append(float((inputs.logprobs - inputs.old_logprobs).abs().max()))
+        if self._passes == 1:
+            self.ratio_max = max(self.ratio_max, float((inputs.logprobs - inputs.old_logprobs).abs().max()))
 
     def stats(self, *, live: bool) -> UpdateStats:
         """The update's figures; entropy and clip fraction are means over the tokens that were computed."""
@@ -209,7 +210,7 @@ class _Totals:
             kl=self.kl,
             entropy=self._entropy / seen,
             clip_fraction=self._held / seen,
-            ratio_max=self.ratio_max if self.ratio_max is not None else max(self._ratios, default=0.0),
+            ratio_max=self.ratio_max,
             grad_norm=self.grad_norm,
             tokens=self.tokens,
             skipped=self.skipped or not live,
