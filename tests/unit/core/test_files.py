@@ -9,52 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from core.db import Database, migrate
+from core.db import Database
 from core.errors import InvalidRequest, NotFound, TooLarge
 from core.files import FileStore
 from core.ids import new_id
 from core.storage.base import ObjectKey
 from core.storage.local import LocalObjectStore
 from core.tables import FileRow, ProjectRow
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture(scope="module")
-def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    url = f"sqlite:///{tmp_path_factory.mktemp('db') / 'files.db'}"
-    migrate(url)
-    return url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
-    """A migrated database. Tests share SQLite's, each with projects of its own."""
-    if request.param == "sqlite":
-        return str(request.getfixturevalue("sqlite_url"))
-    url = str(request.getfixturevalue("postgres_database"))
-    migrate(url)
-    return url
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def database(url: str, clock: Clock) -> Iterator[Database]:
-    database = Database(url, clock=clock)
-    yield database
-    database.dispose()
+from tests.clock import Clock
 
 
 @pytest.fixture
