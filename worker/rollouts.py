@@ -96,7 +96,6 @@ def read(stream: BinaryIO) -> Batch:
 
 def _row(rollout: Rollout) -> dict[str, Any]:
     result, completion = rollout.result, rollout.completion
-    failed = isinstance(result, GradeError)
     return {
         "example": rollout.example,
         "sample": rollout.sample,
@@ -109,7 +108,7 @@ def _row(rollout: Rollout) -> dict[str, Any]:
         "seed": rollout.seed,
         "reward": rollout.reward,
         "error_kind": result.kind.value if isinstance(result, GradeError) else None,
-        "error_details": result.details if isinstance(result, GradeError) and failed else None,
+        "error_details": result.details if isinstance(result, GradeError) else None,
         "parts": json.dumps({key: _part_to_json(part) for key, part in result.parts.items()}),
         "grade_seconds": result.seconds,
         "advantage": rollout.advantage,

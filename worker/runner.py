@@ -20,10 +20,11 @@ from core.files import FileStore
 from core.jobs.curve import curve_csv
 from core.jobs.history import History
 from core.jobs.plan import Plan
+from core.jobs.ranking import best_first
 from core.jobs.sql_journal import SqlJournal
 from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.sql_store import SqlJobStore
-from core.jobs.types import Checkpoint, Job, JobCommand, Lease
+from core.jobs.types import Job, JobCommand, Lease
 from core.lifeline import exit_with_owner
 from core.models import BaseModel, ModelRegistry
 from core.settings import Settings, get_settings
@@ -168,7 +169,8 @@ class Runner:
     def _finish(self, job: Job) -> None:
         plan = Plan.from_json(job.plan or {})
         checkpoints = self._history.checkpoints()
-        final = checkpoints[-1] if plan.final_checkpoint == "last" else max(checkpoints, key=_by_reward)
+        ranked = best_first(checkpoints) if plan.final_checkpoint == "best" else []
+        final = next(iter(ranked), checkpoints[-1])
         results = self._files.create("step_metrics.csv", "fine-tune-results", [curve_csv(self._history.steps()).encode()])
         try:
             self._journal.finish(model_name=self._names(job)[0], checkpoint_id=final.id, result_file=results.id)
@@ -179,13 +181,6 @@ class Runner:
     def _names(self, job: Job) -> tuple[str, str]:
         suffix: Any = job.request.get("suffix")
         return model_names(job.base_model, self._settings.organization, suffix, job.id)
-
-
-def _by_reward(checkpoint: Checkpoint) -> tuple[float, int]:
-    """The highest validation reward, the earlier of equals; the last one where nothing was validated."""
-    if checkpoint.valid_reward is None:
-        return float("-inf"), checkpoint.step
-    return checkpoint.valid_reward, -checkpoint.step
 
 
 def main(arguments: Sequence[str]) -> int:

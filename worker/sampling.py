@@ -125,16 +125,13 @@ class BatchSampler:
         return Sampled(tuple(done[index] for index in sorted(done)), monotonic() - begin)
 
     def _sample(self, wanted: Wanted, prompts: Sequence[Prompt]) -> list[list[Completion]]:
+        groups = [PromptGroup(prompt.tokens_T, self._seeds(wanted, prompt)) for prompt in prompts]
+        return self._engine.generate(groups, self._params)
+
+    def _seeds(self, wanted: Wanted, prompt: Prompt) -> tuple[int, ...]:
         # Validation draws with the same luck at every step, so that its curve shows the policy and not the dice.
         step = wanted.step if wanted.split == "train" else 0
-        groups = [
-            PromptGroup(
-                prompt.tokens_T,
-                tuple(sample_seed(self._job_seed, wanted.split, step, prompt.example, i) for i in range(wanted.samples)),
-            )
-            for prompt in prompts
-        ]
-        return self._engine.generate(groups, self._params)
+        return tuple(sample_seed(self._job_seed, wanted.split, step, prompt.example, i) for i in range(wanted.samples))
 
     def _grade_and_keep(
         self, wanted: Wanted, index: int, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]
@@ -158,21 +155,21 @@ class BatchSampler:
         texts = [[self._chat.text(completion.tokens_T) for completion in group] for group in completions]
         samples = [Sample(prompt.item, answer(text)) for prompt, group in zip(prompts, texts, strict=True) for text in group]
         results = iter(self._grader.grade(samples))
-        step = wanted.step if wanted.split == "train" else 0
         for prompt, group, group_texts in zip(prompts, completions, texts, strict=True):
+            transcript = self._chat.transcript(prompt.tokens_T)
             members = [
                 Rollout(
                     example=prompt.example,
                     sample=i,
-                    seed=sample_seed(self._job_seed, wanted.split, step, prompt.example, i),
-                    prompt=self._chat.transcript(prompt.tokens_T),
+                    seed=seed,
+                    prompt=transcript,
                     prompt_tokens=len(prompt.tokens_T),
                     text=text,
                     completion=completion,
                     result=next(results),
                     advantage=None,
                 )
-                for i, (completion, text) in enumerate(zip(group, group_texts, strict=True))
+                for i, (seed, completion, text) in enumerate(zip(self._seeds(wanted, prompt), group, group_texts, strict=True))
             ]
             yield from with_advantages(members, scale_by_std=self._plan.loss in SCALED_BY_STD)
 

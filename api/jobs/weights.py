@@ -15,6 +15,7 @@ from api.context import Context
 from api.jobs.tar import Member, archive, archive_size, directory_members
 from core.errors import NotFound
 from core.jobs.base import JobStore
+from core.jobs.ranking import best_first
 from core.jobs.types import Checkpoint, Job
 from core.storage import manifest
 from core.storage.base import ObjectKey, ObjectStore
@@ -31,8 +32,7 @@ def find_checkpoint(jobs: JobStore, job_id: str, name: str) -> tuple[Job, Checkp
     if name == _LAST:
         chosen = next(iter(checkpoints), None)
     elif name == _BEST:
-        scored = [checkpoint for checkpoint in checkpoints if checkpoint.valid_reward is not None]
-        chosen = max(scored, key=lambda checkpoint: (checkpoint.valid_reward, -checkpoint.step), default=None)
+        chosen = next(iter(best_first(checkpoints)), None)
     else:
         chosen = next((checkpoint for checkpoint in checkpoints if checkpoint.id == name), None)
     if chosen is None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from core.db import Database
 from core.errors import LeaseLost, WrongState
 from core.jobs import state
+from core.jobs.ranking import best_first
 from core.jobs.sql_leases import fenced
 from core.jobs.sql_rows import append_event, fail, move
 from core.jobs.types import BatchRecord, JobCommand, JobStatus, Json, Lease, NewCheckpoint, StateRecord, StepRecord, Wish
@@ -172,9 +173,7 @@ def _count(job: JobRow, record: StepRecord, now: float) -> None:
 
 def _superseded(rows: Sequence[CheckpointRow], keep_best: int) -> Sequence[CheckpointRow]:
     """Of checkpoints in order of their steps: those neither among the best nor the last."""
-    scored = [row for row in rows if row.valid_reward is not None]
-    best = sorted(scored, key=lambda row: (-(row.valid_reward or 0.0), row.step))[:keep_best]
-    kept = {row.id for row in (*best, rows[-1])}
+    kept = {row.id for row in (*best_first(rows)[:keep_best], rows[-1])}
     return [row for row in rows if row.id not in kept]
 
 
