@@ -1,4 +1,4 @@
-"""Creating, listing and steering jobs."""
+"""Creating jobs: what is taken, what is refused by its name, what a retry makes, what is foreign."""
 
 from __future__ import annotations
 
@@ -201,78 +201,6 @@ def test_a_file_of_another_purpose_is_refused(client: OpenAI, body: Json) -> Non
     with pytest.raises(openai.BadRequestError) as caught:
         client.fine_tuning.jobs.create(**{**body, "training_file": file.id})
     assert caught.value.param == "training_file"
-
-
-def test_the_list_is_newest_first_and_paged(strict_client: OpenAI, body: Json) -> None:
-    jobs = [strict_client.fine_tuning.jobs.create(**body, metadata={"list": "paged"}).id for _ in range(5)]
-    page = strict_client.fine_tuning.jobs.list(limit=2, metadata={"list": "paged"})
-    assert [job.id for job in page.data] == jobs[:2:-1]
-    assert [job.id for job in strict_client.fine_tuning.jobs.list(limit=2, metadata={"list": "paged"})] == jobs[::-1]
-
-
-def test_the_list_can_be_filtered_by_metadata(client: OpenAI, body: Json) -> None:
-    wanted = client.fine_tuning.jobs.create(**body, metadata={"owner": "a b&c", "run": "1"})
-    client.fine_tuning.jobs.create(**body, metadata={"owner": "a b&c", "run": "2"})
-    found = client.fine_tuning.jobs.list(metadata={"owner": "a b&c", "run": "1"})
-    assert [job.id for job in found] == [wanted.id]
-
-
-@pytest.mark.parametrize(
-    ("path", "param"),
-    [
-        ("?limit=0", "limit"),
-        ("?limit=101", "limit"),
-        ("?after=ftjob-unknown", "after"),
-        ("?metadata=null", "metadata"),
-        ("/{id}/events?limit=x", "limit"),
-        ("/{id}/events?after=ftevent-unknown", "after"),
-        ("/{id}/checkpoints?after=ftckpt_unknown", "after"),
-        ("/{id}/metrics?after_step=x", "after_step"),
-        ("/{id}/metrics?after_step=99999999999999999999", "after_step"),
-        ("/{id}/metrics?format=xml", "format"),
-        ("/{id}/rollouts", "step"),
-        ("/{id}/rollouts?step=-1", "step"),
-        ("/{id}/rollouts?step=1&split=test", "split"),
-        ("/{id}/rollouts?step=1&after=x", "after"),
-        ("/{id}/rollouts?step=1&after=train-1-0-0-0", "after"),
-        ("/{id}/rollouts?step=1&include=secrets", "include[0]"),
-        ("/{id}/checkpoints/best/weights?format=zip", "format"),
-    ],
-)
-def test_a_wrong_query_names_its_parameter(http: httpx2.Client, job: Any, path: str, param: str) -> None:
-    reply = http.get("/v1/fine_tuning/jobs" + path.format(id=job.id))
-    assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
-
-
-def test_events_are_newest_first_and_paged(strict_client: OpenAI, job: Any) -> None:
-    first = strict_client.fine_tuning.jobs.list_events(job.id, limit=1)
-    assert first.data[0].message.startswith("Validating training file: ")
-    assert [event.message for event in strict_client.fine_tuning.jobs.list_events(job.id, limit=1)][-1] == (
-        f"Created fine-tuning job: {job.id}"
-    )
-
-
-def test_a_job_can_be_paused_resumed_and_cancelled(client: OpenAI, run) -> None:
-    assert client.fine_tuning.jobs.retrieve(run.job_id).status == "running"
-    assert client.fine_tuning.jobs.pause(run.job_id).status == "paused"
-    assert client.fine_tuning.jobs.resume(run.job_id).status == "queued"
-    cancelled = client.fine_tuning.jobs.cancel(run.job_id)
-    assert cancelled.status == "cancelled"
-    assert cancelled.finished_at is not None
-
-
-@pytest.mark.parametrize("command", ["pause", "resume"])
-def test_a_command_at_the_wrong_time_is_a_400(client: OpenAI, job: Any, command: str) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        getattr(client.fine_tuning.jobs, command)(job.id)
-    assert caught.value.code == "invalid_state"
-
-
-def test_a_cancelled_job_cannot_be_cancelled_again(client: OpenAI, job: Any) -> None:
-    client.fine_tuning.jobs.cancel(job.id)
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.fine_tuning.jobs.cancel(job.id)
-    assert caught.value.code == "invalid_state"
 
 
 def test_a_retried_create_returns_the_first_job(http: httpx2.Client, body: Json) -> None:
