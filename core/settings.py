@@ -30,8 +30,12 @@ class Settings(BaseSettings):
     data_dir: Path = Path("rft-data")
     api_key: str | None = None
     """A key to create at the first start of the embedded service; otherwise one is made and printed once."""
+    admin_key: str | None = None
+    """Opens the routes that manage projects, keys and limits; without it they answer 401."""
     database_url: str = ""
     object_store_url: str = ""
+    redis_url: str | None = None
+    """Where several API processes share rate limits; a single one needs none."""
     models: Path | None = None
     """A YAML file: served base models, their sources, aliases. Without it the embedded default model is served."""
     model_dir: Path = Path()
@@ -41,6 +45,8 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=0.5, gt=0)
     grader_python: str | None = None
     """The interpreter of python graders; the service's own where unset."""
+    allow_private_urls: bool = False
+    """Whether judges, endpoint graders and webhooks may live at private, link-local or loopback addresses."""
     sampler_device: str = "cpu"
     runner_device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=0, ge=0)
@@ -62,8 +68,8 @@ class Settings(BaseSettings):
         return {**values, **{name: value for name, value in derived.items() if not values.get(name) or name == "data_dir"}}
 
     def environment(self) -> dict[str, str]:
-        """The environment of a child process that shall have these settings too. The client's key is no business of a child."""
-        values = self.model_dump(exclude={"api_key"}, exclude_none=True)
+        """The environment of a child process that shall have these settings too. Keys are no business of a child."""
+        values = self.model_dump(exclude={"api_key", "admin_key"}, exclude_none=True)
         ours = {f"RFT_{name.upper()}": str(value) for name, value in values.items()}
         return {"GOMP_SPINCOUNT": _SPIN_COUNT, **os.environ, **ours}
 

@@ -91,11 +91,42 @@ class SandboxReply:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Program:
+    """Untrusted code to run once, in an empty directory of its own, by the graders' interpreter."""
+
+    source: str
+    """A Python script."""
+    stdin: str = ""
+    seconds: float = 10.0
+    """Wall time after which it is killed."""
+    memory_bytes: int = 512 << 20
+    output_bytes: int = 64 << 10
+    """Of each of stdout and stderr; what goes beyond is cut."""
+
+
+@dataclass(frozen=True)
+class ProgramResult:
+    """How a program ended: all of it under the program's control, and worth no more trust than the program."""
+
+    exit_code: int | None
+    """None where a signal or a limit ended it."""
+    stdout: str = ""
+    stderr: str = ""
+    timed_out: bool = False
+    out_of_memory: bool = False
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+
 class Sandbox(Protocol):
-    """Runs python graders away from the service."""
+    """Runs python graders, and the model's code, away from the service and from each other."""
 
     def run(self, source: str, calls: Sequence[tuple[Json, Json]]) -> list[SandboxReply]:
         """`grade(sample, item)` of `source` on each pair, in order. Raises `SandboxUnavailable` where nothing could be run."""
+
+    def execute(self, programs: Sequence[Program]) -> list[ProgramResult]:
+        """Run each program by itself, in order of the results. Raises `SandboxUnavailable` where nothing could be run."""
 
     def close(self) -> None:
         """End the connection."""

@@ -1,58 +1,11 @@
-"""The tables, as SQLAlchemy 2 models. Times are unix seconds (float where leases need it). Every table carries `project_id`."""
+"""Jobs, their history and what they leave behind."""
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy import ForeignKey, Index, Integer, Text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String, Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-Json = dict[str, Any]
-
-
-class Base(DeclarativeBase):
-    """Root of the table models."""
-
-    type_annotation_map = {Json: JSON, list[str]: JSON, str: String(255), float: Float(53), int: BigInteger}  # noqa: RUF012
-
-
-class ProjectRow(Base):
-    """The owner of everything else."""
-
-    __tablename__ = "projects"
-    project_id: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    created_at: Mapped[float]
-
-
-class ApiKeyRow(Base):
-    """A bearer key, of which only the digest is kept."""
-
-    __tablename__ = "api_keys"
-    id: Mapped[str] = mapped_column(primary_key=True)
-    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"))
-    name: Mapped[str]
-    digest: Mapped[str] = mapped_column(unique=True)
-    hint: Mapped[str]
-    created_at: Mapped[float]
-    expires_at: Mapped[float | None]
-    revoked_at: Mapped[float | None]
-
-
-class FileRow(Base):
-    """An uploaded or produced file; its bytes are the object `object_key`."""
-
-    __tablename__ = "files"
-    id: Mapped[str] = mapped_column(primary_key=True)
-    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"))
-    filename: Mapped[str] = mapped_column(Text)
-    purpose: Mapped[str]
-    bytes: Mapped[int]
-    sha256: Mapped[str]
-    object_key: Mapped[str]
-    created_at: Mapped[float]
-    expires_at: Mapped[float | None]
-    __table_args__ = (Index("files_by_time", "project_id", "created_at", "id"),)
+from core.tables.base import Base, Json
 
 
 class JobRow(Base):
@@ -175,15 +128,3 @@ class TunedModelRow(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     checkpoint_id: Mapped[str] = mapped_column(ForeignKey("checkpoints.id"))
     created_at: Mapped[float]
-
-
-class OutboxRow(Base):
-    """A message owed to somebody else, written with the change that owes it and relayed at least once."""
-
-    __tablename__ = "outbox"
-    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
-    project_id: Mapped[str]
-    topic: Mapped[str]
-    payload: Mapped[Json]
-    created_at: Mapped[float]
-    sent_at: Mapped[float | None]
