@@ -10,7 +10,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-heavy lint format bench serve lock clean
+.PHONY: help setup demo test test-heavy lint format bench parity serve lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,10 @@ format: setup ## Format the code
 
 bench: setup ## All benchmarks, or one: make bench NAME=step_vs_trl
 	$(BIN)/python -m benchmarks $(NAME)
+
+parity: setup ## Renew docs/api-parity.md from the installed openai SDK
+	$(BIN)/python -m tests.compat.parity > build/api-parity.md
+	mv build/api-parity.md docs/api-parity.md
 
 serve: setup ## The embedded service on 127.0.0.1:8000
 	$(BIN)/rft serve
