@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -46,7 +46,46 @@ class FailureKind(StrEnum):
     """The grader's code raised, was killed, ran out of time, or returned no finite number."""
     PYTHON_SERVER = "python_grader_server"
     """The sandbox could not run the code at all."""
+    MODEL_SERVER = "model_grader_server"
+    """The judge did not answer, or answered with an error, after every retry."""
+    MODEL_REFUSAL = "model_grader_refusal"
+    """The judge declined."""
+    MODEL_PARSE = "model_grader_parse"
+    """The judge answered, but not with a grade."""
+    MODEL_MAX_TOKENS = "model_grader_exceeded_max_tokens"
+    """The judge's answer was cut off before its grade."""
+    ENDPOINT_INTERNAL = "endpoint_grader_internal"
+    """The call could not be made or its reply not read: refused address, oversized, or not a score."""
+    ENDPOINT_SERVER = "endpoint_grader_server"
+    """The endpoint did not answer, or answered with an error, after every retry."""
+    ENDPOINT_SAFETY = "endpoint_grader_safety_check"
+    """The endpoint's reply was withheld by a safety check."""
     OTHER = "other"
+
+
+@dataclass(frozen=True)
+class TokenUsage:
+    """What a judge's calls took. `cached` are those of `prompt` that the judge's server had at hand."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+
+    def __add__(self, other: TokenUsage) -> TokenUsage:
+        return TokenUsage(self.prompt + other.prompt, self.completion + other.completion, self.cached + other.cached)
+
+
+Usage = Mapping[str, TokenUsage]
+"""Tokens by the judge's name, as the grader's configuration calls it."""
+
+
+def total_usage(usages: Iterable[Usage]) -> dict[str, TokenUsage]:
+    """The sum, model by model."""
+    total: dict[str, TokenUsage] = {}
+    for usage in usages:
+        for model, tokens in usage.items():
+            total[model] = total.get(model, TokenUsage()) + tokens
+    return total
 
 
 @dataclass(frozen=True)
@@ -57,6 +96,8 @@ class GradeError:
     details: str
     seconds: float = 0.0
     parts: dict[str, Grade | GradeError] = field(default_factory=dict)
+    usage: Usage = field(default_factory=dict)
+    """Of this grader's judges and of all its members': failed calls cost too."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +108,8 @@ class Grade:
     seconds: float = 0.0
     """Execution time."""
     parts: dict[str, Grade | GradeError] = field(default_factory=dict)
+    usage: Usage = field(default_factory=dict)
+    """Of this grader's judges and of all its members'."""
 
 
 class Grader(Protocol):

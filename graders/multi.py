@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from graders.base import FailureKind, Grade, GradeError, Grader, Sample
 from graders.formula import Formula, FormulaValueError
-from graders.spec import Multi
+from graders.specs.multi import Multi
 
 
 class MultiGrader:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from graders.base import Grade, GradeError, Sample
-from graders.spec import StringCheck, TextSimilarity
+from graders.specs.string_check import StringCheck
+from graders.specs.text_similarity import TextSimilarity
 from graders.template import RenderError, Template
 
 

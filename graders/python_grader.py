@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from graders.base import FailureKind, Grade, GradeError, Sample, Sandbox, SandboxReply
 from graders.sandbox.client import SandboxUnavailable
-from graders.spec import PythonSource
+from graders.specs.python import PythonSource
 
 
 class PythonGrader:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from graders.base import FailureKind, Grade, GradeError
-from graders.spec import Spec
+from graders.specs.base import GraderSpec
 
 Json = dict[str, Any]
 
@@ -40,7 +40,7 @@ _TEXTS = (
 )
 
 
-def run_response(spec: Spec, result: Grade | GradeError) -> Json:
+def run_response(spec: GraderSpec, result: Grade | GradeError) -> Json:
     """OpenAI's body for one graded sample: all 24 error fields, sub-rewards of a multi grader (null where a member failed)."""
     return {
         "reward": result.score if isinstance(result, Grade) else 0.0,

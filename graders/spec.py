@@ -1,94 +1,37 @@
-"""Grader configurations with OpenAI's fields: a union on `type`. `parse` is the only way in.
-
-Unknown extra fields are kept and echoed, because official clients send fields that OpenAI's own types do not know.
-"""
+"""From a client's JSON to a checked configuration. `parse` is the only way in."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from core.errors import InvalidRequest
-from graders.formula import Formula, FormulaSyntaxError, is_variable_name
-from graders.source import SourceError, check_source
-from graders.template import Template, TemplateSyntaxError
+from graders.formula import is_variable_name
+from graders.specs import TYPES
+from graders.specs.base import GraderSpec
+from graders.specs.multi import Multi
 from graders.wording import invalid_type, invalid_value, missing, one_of, type_phrase
 
 Json = dict[str, Any]
 
 
-class _Base(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
-
-    name: str
-    pass_threshold: float | None = None
-    """Marks passes in reports; the reward is always the raw score."""
-
-
-class StringCheck(_Base):
-    """Compares two rendered strings; 1.0 or 0.0."""
-
-    type: Literal["string_check"]
-    input: str
-    reference: str
-    operation: Literal["eq", "ne", "like", "ilike"]
-
-
-class TextSimilarity(_Base):
-    """How alike two rendered strings are, from 0.0 to 1.0."""
-
-    type: Literal["text_similarity"]
-    input: str
-    reference: str
-    evaluation_metric: Literal[
-        "fuzzy_match", "bleu", "gleu", "rouge_1", "rouge_2", "rouge_3", "rouge_4", "rouge_5", "rouge_l"
-    ]  # fmt: skip
-
-
-class PythonSource(_Base):
-    """A user's `grade(sample, item)`."""
-
-    type: Literal["python"]
-    source: str
-    image_tag: str | None = None
-
-
-Member = StringCheck | TextSimilarity | PythonSource
-
-
-class Multi(_Base):
-    """Several graders and the formula that joins their scores; the keys of `graders` are the formula's variables."""
-
-    type: Literal["multi"]
-    graders: dict[str, Member]
-    calculate_output: str
-
-
-Spec = Member | Multi
-
-_MODELS: dict[str, type[StringCheck | TextSimilarity | PythonSource | Multi]] = {
-    "string_check": StringCheck,
-    "text_similarity": TextSimilarity,
-    "python": PythonSource,
-    "multi": Multi,
-}
 _NOT_YET = ("score_model", "label_model", "endpoint")
 
 
-def parse(config: object, param: str = "grader") -> Spec:
+def parse(config: object, param: str = "grader") -> GraderSpec:
     """The checked configuration, names filled in. Raises `InvalidRequest` whose `param` is the path of the field at fault."""
     return _parse(config, param, "")
 
 
-def normalised(spec: Spec) -> Json:
+def normalised(spec: GraderSpec) -> Json:
     """The configuration as `graders/validate` returns it: what was sent, with every name filled in."""
     return spec.model_dump(mode="json", exclude_unset=True)
 
 
-def _parse(config: object, param: str, key: str) -> Spec:
+def _parse(config: object, param: str, key: str) -> GraderSpec:
     if not isinstance(config, dict):
         raise invalid_type(param, "an object", config)
     model = _model(config, param)
@@ -101,11 +44,11 @@ def _parse(config: object, param: str, key: str) -> Spec:
         spec = model.model_validate(fields)
     except ValidationError as error:
         raise _as_invalid_request(error, param) from None
-    _check(spec, param)
+    spec.check(param)
     return spec
 
 
-def _model(config: Json, param: str) -> type[Spec]:
+def _model(config: Json, param: str) -> type[GraderSpec]:
     kind = config.get("type")
     if "type" not in config:
         raise missing(f"{param}.type")
@@ -113,12 +56,12 @@ def _model(config: Json, param: str) -> type[Spec]:
         raise invalid_type(f"{param}.type", "a string", kind)
     if kind in _NOT_YET:
         raise InvalidRequest(f"Graders of type '{kind}' are not supported yet.", param=f"{param}.type", code="invalid_value")
-    if kind not in _MODELS:
-        raise invalid_value(f"{param}.type", kind, list(_MODELS))
-    return _MODELS[kind]
+    if kind not in TYPES:
+        raise invalid_value(f"{param}.type", kind, list(TYPES))
+    return TYPES[kind]
 
 
-def _members(config: Json, param: str) -> dict[str, Spec]:
+def _members(config: Json, param: str) -> dict[str, GraderSpec]:
     path = f"{param}.graders"
     members = config.get("graders")
     if "graders" not in config:
@@ -173,41 +116,3 @@ def _wrong_choice(path: str, value: str, expected: str) -> InvalidRequest:
     if value == "meteor":
         return InvalidRequest("The metric 'meteor' is not supported yet.", param=path, code="invalid_value")
     return one_of(path, value, expected)
-
-
-def _check(spec: Spec, param: str) -> None:
-    """What the types cannot say: templates, source and formula must parse."""
-    if isinstance(spec, StringCheck | TextSimilarity):
-        _check_template(spec.input, f"{param}.input")
-        _check_template(spec.reference, f"{param}.reference")
-    elif isinstance(spec, PythonSource):
-        _check_source(spec.source, f"{param}.source")
-    else:
-        _check_formula(spec, f"{param}.calculate_output")
-
-
-def _check_template(text: str, param: str) -> None:
-    try:
-        Template.parse(text)
-    except TemplateSyntaxError as error:
-        raise InvalidRequest(f"Invalid template in '{param}': {error}.", param=param, code="invalid_value") from None
-
-
-def _check_source(source: str, param: str) -> None:
-    try:
-        check_source(source)
-    except SourceError as error:
-        raise InvalidRequest(f"Invalid '{param}': {error}.", param=param, code="invalid_value") from None
-
-
-def _check_formula(spec: Multi, param: str) -> None:
-    try:
-        unknown = sorted(Formula.parse(spec.calculate_output).variables - spec.graders.keys())
-    except FormulaSyntaxError as error:
-        raise InvalidRequest(f"Invalid formula in '{param}': {error}.", param=param, code="invalid_value") from None
-    if unknown:
-        raise InvalidRequest(
-            f"Invalid formula in '{param}': '{unknown[0]}' is not a key of 'graders' ({', '.join(spec.graders)}).",
-            param=param,
-            code="invalid_value",
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graders.pair import PairGrader
-from graders.spec import StringCheck
+from graders.specs.string_check import StringCheck
 
 _OPERATIONS: dict[str, Callable[[str, str], bool]] = {
     "eq": lambda text, reference: text == reference,

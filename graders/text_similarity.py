@@ -11,7 +11,7 @@ from rapidfuzz import fuzz
 from rouge_score.rouge_scorer import RougeScorer
 
 from graders.pair import PairGrader
-from graders.spec import TextSimilarity
+from graders.specs.text_similarity import TextSimilarity
 
 Metric = Callable[[str, str], float]
 

@@ -30,6 +30,7 @@ from core.models import BaseModel, ModelRegistry
 from core.settings import Settings, get_settings
 from core.storage.build import open_store
 from graders import build, spec
+from graders.parts import GraderParts
 from graders.sandbox.client import SandboxClient
 from worker.checkpoint import PolicyKeeper, model_names
 from worker.loop import LoopParts, TrainingLoop
@@ -88,7 +89,7 @@ class Runner:
         train = self._prompts(job.training_file, MAX_TRAINING_ROWS, chat, plan, policy)
         valid = self._prompts(job.validation_file, MAX_VALIDATION_ROWS, chat, plan, policy) if job.validation_file else []
         grader_spec = spec.parse(job.reinforcement["grader"])
-        grader = build.build(grader_spec, lambda: SandboxClient(self._settings.grader_python))
+        grader = build.build(grader_spec, GraderParts(lambda: SandboxClient(self._settings.grader_python)))
         keeper = PolicyKeeper(
             lease=self._lease, policy=policy, objects=self._objects, journal=self._journal, history=self._history
         )

@@ -8,6 +8,7 @@ from typing import Any
 from api.graders.schemas import RunGrader
 from graders.base import Sample, Sandbox
 from graders.build import build
+from graders.parts import GraderParts
 from graders.report import run_response
 from graders.spec import parse
 
@@ -18,7 +19,7 @@ def run_grader(asked: RunGrader, sandbox: Sandbox) -> Json:
     """OpenAI's body for one graded sample. A grade that fails is part of it; only a wrong configuration raises."""
     spec = parse(asked.grader)
     # The sandbox is shared with other requests, so that nothing of the grader is left to close.
-    grader = build(spec, lambda: sandbox)
+    grader = build(spec, GraderParts(lambda: sandbox))
     sample = Sample(item=asked.item or {}, output_text=asked.model_sample, output_json=_parsed(asked.model_sample))
     return run_response(spec, grader.grade([sample])[0])
 

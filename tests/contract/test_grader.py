@@ -9,6 +9,7 @@ import pytest
 
 from graders.base import FailureKind, Grade, GradeError, Grader, Sample, Sandbox
 from graders.build import build
+from graders.parts import GraderParts
 from graders.report import run_response
 from graders.sandbox.client import SandboxClient
 from graders.spec import normalised, parse
@@ -57,7 +58,7 @@ def config(request: pytest.FixtureRequest) -> Json:
 
 @pytest.fixture
 def grader(config: Json, sandbox: Sandbox) -> Grader:
-    return build(parse(config), lambda: sandbox)
+    return build(parse(config), GraderParts(lambda: sandbox))
 
 
 def scores(results: list[Grade | GradeError]) -> list[float | FailureKind]:
@@ -99,7 +100,7 @@ def test_grading_takes_time(grader: Grader) -> None:
 
 
 def test_closing_twice_does_no_harm(config: Json) -> None:
-    grader = build(parse(config), SandboxClient)
+    grader = build(parse(config), GraderParts(SandboxClient))
     grader.grade([RIGHT])
     grader.close()
     grader.close()
@@ -112,13 +113,13 @@ def test_members_share_one_sandbox(sandbox: Sandbox) -> None:
         asked.append(1)
         return sandbox
 
-    build(parse({**MULTI, "graders": {"s": PYTHON, "t": PYTHON, "p": PYTHON}}), factory)
+    build(parse({**MULTI, "graders": {"s": PYTHON, "t": PYTHON, "p": PYTHON}}), GraderParts(factory))
     assert len(asked) == 1
 
 
 def test_a_sandbox_that_cannot_run_is_an_error_of_the_server() -> None:
     client = SandboxClient("/no/such/python")
-    [result] = build(parse(PYTHON), lambda: client).grade([RIGHT])
+    [result] = build(parse(PYTHON), GraderParts(lambda: client)).grade([RIGHT])
     client.close()
     assert isinstance(result, GradeError)
     assert result.kind is FailureKind.PYTHON_SERVER
@@ -127,7 +128,7 @@ def test_a_sandbox_that_cannot_run_is_an_error_of_the_server() -> None:
 @pytest.mark.parametrize("body", ["1 / 0", "float('nan')", "float('inf')", "'1'", "None"])
 def test_a_python_grader_without_a_finite_number_fails_at_run_time(sandbox: Sandbox, body: str) -> None:
     config = {"type": "python", "source": f"def grade(sample, item): return {body}"}
-    assert scores(build(parse(config), lambda: sandbox).grade([RIGHT])) == [FailureKind.PYTHON_RUNTIME]
+    assert scores(build(parse(config), GraderParts(lambda: sandbox)).grade([RIGHT])) == [FailureKind.PYTHON_RUNTIME]
 
 
 # The graders of OpenAI's guides and cookbook
@@ -214,7 +215,7 @@ FUZZY = Sample(item={"reference_answer": "fuzzy wuzzy had no hair"}, output_text
 
 def run(config: Json, sample: Sample, sandbox: Sandbox) -> Json:
     spec = parse(config)
-    return run_response(spec, build(spec, lambda: sandbox).grade([sample])[0])
+    return run_response(spec, build(spec, GraderParts(lambda: sandbox)).grade([sample])[0])
 
 
 def test_python_wratio_gives_the_documented_reward(sandbox: Sandbox) -> None:

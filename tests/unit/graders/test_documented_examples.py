@@ -11,6 +11,7 @@ import pytest
 
 from graders.base import Grade, Sample, Sandbox
 from graders.build import build
+from graders.parts import GraderParts
 from graders.sandbox.client import SandboxClient
 from graders.spec import parse
 
@@ -46,6 +47,6 @@ def test_every_type_has_an_example() -> None:
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_an_example_gives_the_reward_in_the_text(kind: str, sandbox: Sandbox) -> None:
     sample, reward = SAMPLES[kind]
-    [result] = build(parse(EXAMPLES[kind]), lambda: sandbox).grade([sample])
+    [result] = build(parse(EXAMPLES[kind]), GraderParts(lambda: sandbox)).grade([sample])
     assert isinstance(result, Grade)
     assert result.score == pytest.approx(reward, abs=5e-5)

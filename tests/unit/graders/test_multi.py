@@ -4,6 +4,7 @@ import pytest
 
 from graders.base import FailureKind, Grade, GradeError, Grader, Sample, Sandbox
 from graders.build import build
+from graders.parts import GraderParts
 from graders.spec import parse
 
 
@@ -17,7 +18,7 @@ def equals(reference: str) -> dict[str, str]:
 
 def multi(formula: str) -> Grader:
     config = {"type": "multi", "graders": {"a": equals("{{item.a}}"), "b": equals("{{item.b}}")}, "calculate_output": formula}
-    return build(parse(config), no_sandbox)
+    return build(parse(config), GraderParts(no_sandbox))
 
 
 @pytest.mark.parametrize(("formula", "score"), [("0.75 * a + 0.25 * b", 0.75), ("a", 1.0), ("a - 3", -2.0), ("min(a, b)", 0.0)])

@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidRequest
-from graders.spec import Multi, PythonSource, StringCheck, TextSimilarity, normalised, parse
+from graders.spec import normalised, parse
+from graders.specs.multi import Multi
+from graders.specs.python import PythonSource
+from graders.specs.string_check import StringCheck
+from graders.specs.text_similarity import TextSimilarity
 
 GRADE = "def grade(sample, item):\n    return 1.0\n"
 

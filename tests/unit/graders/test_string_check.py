@@ -4,7 +4,7 @@ import pytest
 
 from graders.base import FailureKind, Grade, GradeError, Sample
 from graders.pair import PairGrader
-from graders.spec import StringCheck
+from graders.specs.string_check import StringCheck
 from graders.string_check import string_check
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders.base import FailureKind, Grade, GradeError, Sample
-from graders.spec import TextSimilarity
+from graders.specs.text_similarity import TextSimilarity
 from graders.text_similarity import metric, text_similarity
 
 METRICS = ["fuzzy_match", "bleu", "gleu", "rouge_1", "rouge_2", "rouge_3", "rouge_4", "rouge_5", "rouge_l"]

@@ -1,0 +1,33 @@
+"""Configuration of `multi`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import SerializeAsAny
+
+from core.errors import InvalidRequest
+from graders.formula import Formula, FormulaSyntaxError
+from graders.specs.base import GraderSpec
+
+
+class Multi(GraderSpec):
+    """Several graders and the formula that joins their scores; the keys of `graders` are the formula's variables."""
+
+    type: Literal["multi"]
+    graders: dict[str, SerializeAsAny[GraderSpec]]
+    calculate_output: str
+
+    def check(self, param: str) -> None:
+        """The formula must parse, and name nothing but members."""
+        path = f"{param}.calculate_output"
+        try:
+            unknown = sorted(Formula.parse(self.calculate_output).variables - self.graders.keys())
+        except FormulaSyntaxError as error:
+            raise InvalidRequest(f"Invalid formula in '{path}': {error}.", param=path, code="invalid_value") from None
+        if unknown:
+            raise InvalidRequest(
+                f"Invalid formula in '{path}': '{unknown[0]}' is not a key of 'graders' ({', '.join(self.graders)}).",
+                param=path,
+                code="invalid_value",
+            )
