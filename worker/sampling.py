@@ -15,8 +15,7 @@ from core.jobs.types import BatchRecord, Lease, Wish
 from core.storage.base import ObjectKey, ObjectStore
 from graders.base import Grader, Sample
 from worker import rollouts
-from worker.policy.advantages import group_advantages
-from worker.policy.losses import SCALED_BY_STD
+from worker.policy.advantages import BASELINES, Baseline, group_advantages, overlong_penalty
 from worker.reasoning import answer
 from worker.rollout.base import Completion, PromptGroup, RolloutEngine, SamplingParams
 from worker.rollouts import Batch, Rollout
@@ -171,16 +170,26 @@ class BatchSampler:
                 )
                 for i, (seed, completion, text) in enumerate(zip(self._seeds(wanted, prompt), group, group_texts, strict=True))
             ]
-            yield from with_advantages(members, scale_by_std=self._plan.loss in SCALED_BY_STD)
+            yield from with_advantages(members, self._plan)
 
     def _read(self, record: BatchRecord) -> Batch:
         with self._objects.open(ObjectKey.parse(record.object_key)) as stream:
             return rollouts.read(stream)
 
 
-def with_advantages(members: Sequence[Rollout], *, scale_by_std: bool) -> list[Rollout]:
-    """The members of one group with their advantages filled in; None for those without a grade."""
-    advantages = group_advantages([member.reward for member in members], scale_by_std=scale_by_std)
+def with_advantages(members: Sequence[Rollout], plan: Plan) -> list[Rollout]:
+    """The members of one group with their advantages filled in; None for those without a grade.
+
+    With `overlong: penalize` a long completion's reward is lowered here, and nowhere that rewards are reported.
+    """
+    rewards = [member.reward for member in members]
+    if plan.overlong == "penalize":
+        lengths = [len(member.completion.tokens_T) for member in members]
+        rewards = [
+            None if reward is None else reward + overlong_penalty(length, plan.max_completion_tokens)
+            for reward, length in zip(rewards, lengths, strict=True)
+        ]
+    advantages = group_advantages(rewards, BASELINES.get(plan.loss, Baseline.STANDARD))
     return [replace(member, advantage=advantage) for member, advantage in zip(members, advantages, strict=True)]
 
 

@@ -59,12 +59,18 @@ class LoraAdapter(BaseModel):
 
 
 class Clip(BaseModel):
-    """Bounds of the importance ratio, `[1 - low, 1 + high]`."""
+    """Bounds of the importance ratio, `[1 - low, 1 + high]`. What is left out depends on the loss (`CLIPS`)."""
 
     model_config = ConfigDict(extra="forbid")
 
-    low: float = Field(default=0.2, gt=0, lt=1)
-    high: float = Field(default=0.28, gt=0, le=10)
+    low: float | None = Field(default=None, gt=0, lt=1)
+    high: float | None = Field(default=None, gt=0, le=10)
+
+
+CLIPS: dict[str, tuple[float, float]] = {"gspo": (3e-4, 4e-4), "cispo": (0.2, 4.0)}
+"""Bounds by loss where they are not `DEFAULT_CLIP`: the ratio of a whole completion moves far less than that of a token
+(arXiv:2507.18071, section 5.1), and a bound that only caps a weight may be wide (arXiv:2510.13786)."""
+DEFAULT_CLIP = (0.2, 0.28)
 
 
 class Options(BaseModel):
@@ -78,13 +84,14 @@ class Options(BaseModel):
     temperature: float = Field(default=1.0, gt=0, le=2)
     top_p: float = Field(default=1.0, gt=0, le=1)
     learning_rate: float = Field(default=BASE_LEARNING_RATE, gt=0, le=1)
-    loss: Literal["grpo", "dr_grpo"] = "grpo"
+    loss: Literal["grpo", "dr_grpo", "rloo", "gspo", "cispo", "ppo"] = "grpo"
     kl_coef: float = Field(default=0.0, ge=0, le=10)
     clip: Clip = Clip()
     inner_epochs: int = Field(default=1, ge=1, le=8)
     adapter: LoraAdapter = LoraAdapter()
-    overlong: Literal["mask", "keep"] = "keep"
-    """What becomes of completions cut at `max_completion_tokens`: no part in the update, or graded as they are."""
+    overlong: Literal["mask", "penalize", "keep"] = "keep"
+    """Completions cut at `max_completion_tokens` take no part in the update, or count as graded. `penalize` lowers the reward
+    that the update sees over the last fifth of the allowed length, by up to 1."""
     failed_sample: Literal["exclude", "zero", "minus_one"] = "minus_one"
     """How reported means count a sample without a grade. It never takes part in the update."""
     final_checkpoint: Literal["best", "last"] = "best"
@@ -170,6 +177,7 @@ def resolve(hyperparameters: Hyperparameters, options: Options, *, train_rows: i
     compute = asked.compute_multiplier if asked.compute_multiplier != "auto" else 1.0
     multiplier = asked.learning_rate_multiplier if asked.learning_rate_multiplier != "auto" else 1.0
     eval_samples = max(1, min(4, 32 // max(valid_rows, 1)))
+    clip_low, clip_high = CLIPS.get(options.loss, DEFAULT_CLIP)
     return Plan(
         train_rows=train_rows,
         valid_rows=valid_rows,
@@ -188,8 +196,8 @@ def resolve(hyperparameters: Hyperparameters, options: Options, *, train_rows: i
         top_p=options.top_p,
         loss=options.loss,
         kl_coef=options.kl_coef,
-        clip_low=options.clip.low,
-        clip_high=options.clip.high,
+        clip_low=options.clip.low or clip_low,
+        clip_high=options.clip.high or clip_high,
         inner_epochs=options.inner_epochs,
         lora_rank=options.adapter.rank,
         lora_alpha=options.adapter.alpha,

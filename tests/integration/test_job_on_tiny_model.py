@@ -18,7 +18,7 @@ from core.storage import manifest
 from core.storage.base import ObjectKey
 from tests.models import tiny_model
 from tests.service import Service, rows
-from worker.policy.advantages import group_advantages
+from worker.policy.advantages import Baseline, group_advantages
 
 STEPS = 12
 SAMPLES = 16
@@ -147,7 +147,7 @@ def test_rollouts_are_kept_with_their_grades(run: Run) -> None:
     assert sum(rewards) / len(rewards) == metrics["train_mean_reward"]
     assert rewards == [float("a" in rollout.text.lower()) for rollout in batch.rollouts]
     for _, members in batch.groups():
-        expected = group_advantages([member.reward for member in members], scale_by_std=True)
+        expected = group_advantages([member.reward for member in members], Baseline.STANDARD)
         assert [member.advantage for member in members] == expected
 
 

@@ -29,6 +29,7 @@ class UpdateStats:
     """To the reference policy; 0 where its weight is 0 and it is not computed."""
     entropy: float
     clip_fraction: float
+    """Share of what the loss clips (tokens, or whole completions) that its clip held back."""
     ratio_max: float
     """The largest |log ratio| between trainer and sampler before the update."""
     grad_norm: float

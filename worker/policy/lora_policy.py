@@ -14,7 +14,7 @@ from torch import Tensor
 from worker.policy.base import TrainGroup, UpdateStats
 from worker.policy.forward import Pack, completion_logprobs, pack
 from worker.policy.lora import Adapter
-from worker.policy.losses import LOSSES, LossInputs, clipped_objective, kl_to_reference
+from worker.policy.losses import LOSSES, LossInputs, kl_to_reference
 from worker.policy.model import PolicyModel, Weights
 
 MICRO_BATCH_TOKENS = 1024
@@ -63,11 +63,15 @@ class LoraPolicy:
             tokens=sum(len(completion) for group in groups_P for completion in group.completions_G),
             completions=sum(len(group.completions_G) for group in groups_P),
         )
+        parts = list(micro_batches(live, MICRO_BATCH_TOKENS))
+        old: list[Tensor] = []
         for _ in range(self._config.inner_epochs if live else 0):
             totals.begin_pass()
             self._optimizer.zero_grad(set_to_none=True)
-            for part in micro_batches(live, MICRO_BATCH_TOKENS):
-                self._backward(part, temperature, totals)
+            for i, part in enumerate(parts):
+                logprobs = self._backward(part, temperature, totals, old[i] if i < len(old) else None)
+                if i == len(old):
+                    old.append(logprobs)
             totals.grad_norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, GRADIENT_CLIP))
             if not torch.isfinite(torch.tensor(totals.grad_norm)):
                 totals.skipped = True
@@ -77,27 +81,32 @@ class LoraPolicy:
         self._optimizer.zero_grad(set_to_none=True)
         return totals.stats(live=bool(live))
 
-    def _backward(self, part: Sequence[TrainGroup], temperature: float, totals: _Totals) -> None:
+    def _backward(self, part: Sequence[TrainGroup], temperature: float, totals: _Totals, old: Tensor | None) -> Tensor:
+        """Add the part's gradient; return its log-probabilities. `old` are those before the update, None in the first pass."""
         config, device = self._config, self.merged.embed.device
         packed = pack([(group.prompt_T, group.completions_G) for group in part], device)
         logprobs, entropy = completion_logprobs(self.merged, packed, temperature, self.adapter)
         inputs = LossInputs(
             logprobs=logprobs,
-            old_logprobs=torch.tensor([x for group in part for row in group.logprobs_G for x in row], device=device),
-            advantages=_spread(part, device),
+            old_logprobs=logprobs.detach() if old is None else old,
+            sampler_logprobs=torch.tensor([x for group in part for row in group.logprobs_G for x in row], device=device),
+            advantages=torch.tensor([advantage for group in part for advantage in group.advantages_G], device=device),
+            lengths=torch.tensor([len(completion) for group in part for completion in group.completions_G], device=device),
             clip_low=config.clip_low,
             clip_high=config.clip_high,
             step_tokens=totals.tokens,
             step_completions=totals.completions,
             max_tokens=config.max_tokens,
         )
-        loss = policy_loss = LOSSES[config.loss](inputs)
+        policy_loss, held = LOSSES[config.loss](inputs)
+        loss = policy_loss
         if config.kl_coef > 0:
             kl = kl_to_reference(logprobs, self._reference(packed, temperature)).sum() / totals.tokens
             loss = policy_loss + config.kl_coef * kl
             totals.kl += float(kl.detach())
         loss.backward()
-        totals.count(inputs, policy_loss.detach(), loss.detach(), entropy)
+        totals.count(inputs, policy_loss.detach(), loss.detach(), entropy, held)
+        return logprobs.detach()
 
     @torch.no_grad()
     def _reference(self, packed: Pack, temperature: float) -> Tensor:
@@ -167,13 +176,6 @@ def _members(group: TrainGroup, rows: slice) -> TrainGroup:
     )
 
 
-def _spread(part: Sequence[TrainGroup], device: torch.device) -> Tensor:
-    """Each completion's advantage on each of its tokens, [T]."""
-    pairs = [pair for group in part for pair in zip(group.advantages_G, group.completions_G, strict=True)]
-    advantages = torch.tensor([advantage for advantage, _ in pairs], device=device)
-    return advantages.repeat_interleave(torch.tensor([len(completion) for _, completion in pairs], device=device))
-
-
 class _Totals:
     """What adds up over the micro-batches of an update's last pass; the ratio is that of its first."""
 
@@ -181,35 +183,36 @@ class _Totals:
         self.tokens, self.completions = tokens, completions
         self.grad_norm = self.ratio_max = 0.0
         self.skipped = False
-        self._passes = self._seen = 0
+        self._passes = self._seen = self._clippable = 0
         self.loss = self.policy_loss = self.kl = self._entropy = self._held = 0.0
 
     def begin_pass(self) -> None:
         """Start counting afresh, for another pass over the same step."""
         self._passes += 1
-        self._seen = 0
+        self._seen = self._clippable = 0
         self.loss = self.policy_loss = self.kl = self._entropy = self._held = 0.0
 
     @torch.no_grad()
-    def count(self, inputs: LossInputs, policy_loss: Tensor, loss: Tensor, entropy: Tensor) -> None:
+    def count(self, inputs: LossInputs, policy_loss: Tensor, loss: Tensor, entropy: Tensor, held: Tensor) -> None:
         """Add one micro-batch."""
         self.policy_loss += float(policy_loss)
         self.loss += float(loss)
         self._entropy += float(entropy.sum())
-        self._held += float(clipped_objective(inputs)[1].sum())
+        self._held += float(held.sum())
+        self._clippable += len(held)
         self._seen += len(entropy)
         if self._passes == 1:
-            self.ratio_max = max(self.ratio_max, float((inputs.logprobs - inputs.old_logprobs).abs().max()))
+            self.ratio_max = max(self.ratio_max, float((inputs.old_logprobs - inputs.sampler_logprobs).abs().max()))
 
     def stats(self, *, live: bool) -> UpdateStats:
-        """The update's figures; entropy and clip fraction are means over the tokens that were computed."""
-        seen = max(self._seen, 1)
+        """The update's figures; entropy is a mean over the tokens that were computed."""
+        seen, clippable = max(self._seen, 1), max(self._clippable, 1)
         return UpdateStats(
             loss=self.loss,
             policy_loss=self.policy_loss,
             kl=self.kl,
             entropy=self._entropy / seen,
-            clip_fraction=self._held / seen,
+            clip_fraction=self._held / clippable,
             ratio_max=self.ratio_max,
             grad_norm=self.grad_norm,
             tokens=self.tokens,

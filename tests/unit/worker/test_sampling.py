@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from core.jobs.plan import Hyperparameters, Options, Plan, resolve
 from graders.base import FailureKind, GradeError
 from worker.loop import train_groups
 from worker.rollout.base import Completion, StopReason
 from worker.sampling import Prompt, Wanted, with_advantages
 
 from .parts import rollout
+
+
+def plan(**options: Any) -> Plan:
+    return resolve(Hyperparameters(), Options(**options), train_rows=8, valid_rows=2)
 
 
 def prompts(count: int) -> list[Prompt]:
@@ -27,7 +34,15 @@ def test_batches_are_whole_groups_up_to_a_number_of_rows(count: int, samples: in
 
 def test_a_failed_sample_has_no_advantage_and_is_no_zero_for_the_others() -> None:
     members = [rollout(1.0), rollout(GradeError(FailureKind.OTHER, "")), rollout(0.5)]
-    assert [member.advantage for member in with_advantages(members, scale_by_std=False)] == [0.25, None, -0.25]
+    assert [member.advantage for member in with_advantages(members, plan(loss="dr_grpo"))] == [0.25, None, -0.25]
+
+
+def test_a_long_completions_penalty_shows_in_the_advantages_and_not_in_the_rewards() -> None:
+    long = Completion((0,) * 10, (0.0,) * 10, StopReason.LENGTH)
+    members = [rollout(1.0), rollout(1.0, completion=long)]
+    advised = with_advantages(members, plan(loss="dr_grpo", overlong="penalize", max_completion_tokens=10))
+    assert [member.advantage for member in advised] == [0.5, -0.5]
+    assert [member.reward for member in advised] == [1.0, 1.0]
 
 
 def test_failed_samples_take_no_part_in_the_update() -> None:

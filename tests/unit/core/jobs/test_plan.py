@@ -173,7 +173,7 @@ def test_unknown_options_are_refused(options: dict[str, Any]) -> None:
         ("top_p", 1.1),
         ("learning_rate", 0),
         ("learning_rate", 1.1),
-        ("loss", "ppo"),
+        ("loss", "sft"),
         ("kl_coef", -0.1),
         ("clip", {"low": 1}),
         ("inner_epochs", 0),
