@@ -12,6 +12,8 @@ LENGTHS = {
     "ftjob-": 24,
     "ftevent-": 24,
     "ftckpt_": 24,
+    "eval_": 24,
+    "cp_": 24,
     "key_": 16,
     "proj_": 16,
     "req_": 24,

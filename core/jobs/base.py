@@ -31,8 +31,13 @@ class JobStore(Protocol):
     def get(self, job_id: str) -> Job:
         """The job as it stands."""
 
-    def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> Page[Job]:
-        """Newest first, after the job `after`; `metadata` keeps those that carry all its pairs."""
+    def list(
+        self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None, without_metadata: bool = False
+    ) -> Page[Job]:
+        """Newest first, after the job `after`; `metadata` keeps those that carry all its pairs.
+
+        `without_metadata` keeps those whose metadata is null.
+        """
 
     def command(self, job_id: str, command: JobCommand) -> Job:
         """Apply PAUSE, RESUME or CANCEL with its event in one transaction; raises `WrongState` (400)."""

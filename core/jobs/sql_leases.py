@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from core.db import Database
 from core.errors import LeaseLost
+from core.ids import new_id
 from core.jobs import state
 from core.jobs.sql_rows import append_event, fail, job_of, move
 from core.jobs.types import Job, JobCommand, JobStatus, Json, Lease
@@ -51,8 +52,7 @@ class SqlLeaseStore:
         """
         with self._database.begin() as session:
             now = self._database.time(session)
-            query = select(JobRow).where(_due(now)).order_by(JobRow.created_at, JobRow.id).limit(1)
-            while (row := session.scalar(query.with_for_update(skip_locked=True))) is not None:
+            while (row := _oldest_due(session, now)) is not None:
                 if row.attempts < state.MAX_ATTEMPTS:
                     return _take(session, row, owner, now, ttl)
                 fail(session, row, {"code": "worker_lost", "message": state.GAVE_UP, "param": None}, now)
@@ -117,12 +117,26 @@ def _unvalidated(job: Job) -> Select[JobRow]:
     )
 
 
-def _due(now: float) -> ColumnElement[bool]:
+def _estimated_finish(row: JobRow, now: float) -> float | None:
+    """For a job that goes on: its steps to come take as long as those behind it took; None before the first."""
+    total_steps = (row.plan or {}).get("total_steps", 0)
+    return now + (total_steps - row.step) * row.train_seconds / row.step if 0 < row.step <= total_steps else None
+
+
+def _oldest_due(session: Session, now: float) -> JobRow | None:
+    """The oldest job that is due, locked; those that another supervisor is claiming at this moment are passed over.
+
+    One query a status: each reads the index on (status, created_at, id) from its begin, however many jobs wait.
+    """
     expired = JobRow.lease_expires_at <= now
-    return or_(
-        and_(JobRow.status == JobStatus.QUEUED, JobRow.not_before <= now, or_(JobRow.lease_owner.is_(None), expired)),
-        and_(JobRow.status == JobStatus.RUNNING, expired),
-    )
+    queued = and_(JobRow.status == JobStatus.QUEUED, JobRow.not_before <= now, or_(JobRow.lease_owner.is_(None), expired))
+    running = and_(JobRow.status == JobStatus.RUNNING, expired)
+    found = [session.scalar(_first(condition).with_for_update(skip_locked=True)) for condition in (queued, running)]
+    return min((row for row in found if row is not None), key=lambda row: (row.created_at, row.id), default=None)
+
+
+def _first(condition: ColumnElement[bool]) -> Select[JobRow]:
+    return select(JobRow).where(condition).order_by(JobRow.created_at, JobRow.id).limit(1)
 
 
 def _take(session: Session, row: JobRow, owner: str, now: float, ttl: float) -> Lease:
@@ -136,5 +150,8 @@ def _take(session: Session, row: JobRow, owner: str, now: float, ttl: float) -> 
         append_event(session, row, state.WORKER_LOST, now, level="warn")
     else:
         append_event(session, row, state.STARTED if row.started_at is None else state.CONTINUED, now)
-    row.started_at = row.started_at or now
+    if row.started_at is None:
+        row.started_at = now
+        row.eval_id = new_id("eval_") if row.request.get("validation_file") else None
+    row.estimated_finish = _estimated_finish(row, now)
     return Lease(job_id=row.id, project_id=row.project_id, epoch=row.lease_epoch)

@@ -110,6 +110,8 @@ def job_of(row: JobRow) -> Job:
         estimated_finish=row.estimated_finish,
         lease_epoch=row.lease_epoch,
         attempts=row.attempts,
+        eval_id=row.eval_id,
+        initial_checkpoint_id=row.initial_checkpoint_id,
     )
 
 

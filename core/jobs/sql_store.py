@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Select, select, tuple_
+from sqlalchemy.orm import aliased
 
 from core.db import Database
 from core.errors import InvalidRequest
 from core.ids import new_id
 from core.jobs import state
+from core.jobs.metadata import NO_METADATA, digests
 from core.jobs.sql_rows import VALIDATE_TOPIC, append_event, batch_of, checkpoint_of, find_job, job_of, move, owe
 from core.jobs.types import BatchRecord, Checkpoint, Job, JobCommand, JobStatus, Json, NewJob, Page
-from core.tables import BatchRow, CheckpointRow, JobRow, StepRow
+from core.tables import BatchRow, CheckpointRow, JobMetadataRow, JobRow, StepRow
 
 _COMMAND_EVENTS = {
     JobCommand.PAUSE: state.PAUSED,
@@ -43,11 +43,16 @@ class SqlJobStore:
                 request=new.request,
                 base_model=new.base_model,
                 seed=new.seed,
+                initial_checkpoint_id=new.initial_checkpoint_id,
             )
             session.add(row)
             session.flush()
+            for pair in digests(new.request.get("metadata")):
+                session.add(JobMetadataRow(project_id=row.project_id, pair=pair, created_at=now, job_id=row.id))
             append_event(session, row, state.created(row.id), now, data={})
             append_event(session, row, state.validating(new.training_file, new.validation_file), now)
+            for warning in new.warnings:
+                append_event(session, row, warning, now, level="warn")
             owe(session, row, VALIDATE_TOPIC, {"job_id": row.id}, now)
             return job_of(row)
 
@@ -56,20 +61,23 @@ class SqlJobStore:
         with self._database.read() as session:
             return job_of(find_job(session, self._project_id, job_id))
 
-    def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> Page[Job]:
-        """Newest first, after the job `after`; `metadata` keeps those that carry all its pairs. Raises `InvalidRequest`."""
-        query = select(JobRow).where(JobRow.project_id == self._project_id)
+    def list(
+        self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None, without_metadata: bool = False
+    ) -> Page[Job]:
+        """Newest first, after the job `after`; `metadata` keeps those that carry all its pairs. Raises `InvalidRequest`.
+
+        `without_metadata` keeps those whose metadata is null.
+        """
+        pairs = [NO_METADATA] if without_metadata else digests(metadata or {})
         with self._database.read() as session:
+            place = None
             if after is not None:
-                cursor = session.scalar(query.where(JobRow.id == after))
+                cursor = session.scalar(self._own().where(JobRow.id == after))
                 if cursor is None:
                     raise unknown_cursor(after)
-                query = query.where(tuple_(JobRow.created_at, JobRow.id) < tuple_(cursor.created_at, cursor.id))
-            query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).execution_options(yield_per=100)
-            with closing(session.scalars(query)) as rows:
-                matching = (row for row in rows if _carries(row.request, metadata or {}))
-                jobs = tuple(job_of(row) for row in islice(matching, limit + 1))
-            return Page(jobs[:limit], has_more=len(jobs) > limit)
+                place = (cursor.created_at, cursor.id)
+            rows = session.scalars(self._page(pairs, place).limit(limit + 1)).all()
+            return Page(tuple(job_of(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     def command(self, job_id: str, command: JobCommand) -> Job:
         """Apply PAUSE, RESUME or CANCEL with its event in one transaction; raises `NotFound` and `WrongState`.
@@ -116,14 +124,34 @@ class SqlJobStore:
                 query = query.where(BatchRow.split == split)
             return tuple(batch_of(row) for row in session.scalars(query.order_by(BatchRow.split, BatchRow.index)))
 
+    def _own(self) -> Select[JobRow]:
+        return select(JobRow).where(JobRow.project_id == self._project_id)
+
+    def _page(self, pairs: Sequence[str], after: tuple[float, str] | None) -> Select[JobRow]:
+        """The project's jobs that have all these metadata pairs, newest first, older than `after`.
+
+        The order is that of the index which is read: the first pair's, or the jobs' own where there is none.
+        """
+        query, place = self._own(), (JobRow.created_at, JobRow.id)
+        if pairs:
+            first, *others = (aliased(JobMetadataRow) for _ in pairs)
+            place = (first.created_at, first.job_id)
+            query = query.join(first, JobRow.id == first.job_id)
+            query = query.where(first.project_id == self._project_id, first.pair == pairs[0])
+            for other, pair in zip(others, pairs[1:], strict=True):
+                same = select(other.pair).where(
+                    other.project_id == self._project_id,
+                    other.pair == pair,
+                    other.created_at == first.created_at,
+                    other.job_id == first.job_id,
+                )
+                query = query.where(same.exists())
+        if after is not None:
+            query = query.where(tuple_(*place) < tuple_(*after))
+        return query.order_by(*(column.desc() for column in place))
+
     def _of_job(self, table: Any, job_id: str) -> Select[Any]:
         return select(table).where(table.job_id == job_id, table.project_id == self._project_id)
-
-
-def _carries(request: Json, metadata: Mapping[str, str]) -> bool:
-    # Not in SQL: PostgreSQL reads nothing out of JSON that holds an escaped NUL anywhere, SQLite's paths cannot quote every key.
-    carried = request.get("metadata") or {}
-    return all(carried.get(key) == value for key, value in metadata.items())
 
 
 def unknown_cursor(after: str) -> InvalidRequest:

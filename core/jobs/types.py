@@ -55,6 +55,10 @@ class NewJob:
     seed: int
     training_file: str
     validation_file: str | None
+    initial_checkpoint_id: str | None = None
+    """The checkpoint that training goes on from, where `base_model` alone is not the start."""
+    warnings: tuple[str, ...] = ()
+    """What the client should know of its request: told by the job's first events."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Job:
     estimated_finish: float | None
     lease_epoch: int
     attempts: int
+    eval_id: str | None = None
+    initial_checkpoint_id: str | None = None
 
     @property
     def training_file(self) -> str:

@@ -41,10 +41,28 @@ class JobRow(Base):
     not_before: Mapped[float] = mapped_column(default=0.0)
     next_seq: Mapped[int] = mapped_column(default=1)
     """The sequence number of the job's next event."""
+    eval_id: Mapped[str | None]
+    """Names the job's validations as an eval; set at the first claim of a job that has a validation file."""
+    initial_checkpoint_id: Mapped[str | None]
+    """The checkpoint that training goes on from; None for the base model itself. It stays until the job has ended."""
     __table_args__ = (
         Index("jobs_by_time", "project_id", "created_at", "id"),
-        Index("jobs_by_status", "status", "created_at"),
+        Index("jobs_by_status", "status", "created_at", "id"),
+        Index("jobs_by_eval", "eval_id", unique=True),
+        Index("jobs_by_start", "project_id", "started_at", "id"),
+        Index("jobs_by_initial_checkpoint", "initial_checkpoint_id"),
     )
+
+
+class JobMetadataRow(Base):
+    """One pair of a job's metadata, for the filter of the list; `core.jobs.metadata` says what `pair` is."""
+
+    __tablename__ = "job_metadata"
+    project_id: Mapped[str] = mapped_column(primary_key=True)
+    pair: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[float] = mapped_column(primary_key=True)
+    """The job's."""
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
 
 
 class EventRow(Base):
@@ -128,3 +146,18 @@ class TunedModelRow(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     checkpoint_id: Mapped[str] = mapped_column(ForeignKey("checkpoints.id"))
     created_at: Mapped[float]
+
+
+class CheckpointPermissionRow(Base):
+    """Another project's right to sample from a checkpoint. `project_id` is the owner's."""
+
+    __tablename__ = "checkpoint_permissions"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    checkpoint_id: Mapped[str] = mapped_column(ForeignKey("checkpoints.id", ondelete="CASCADE"))
+    granted_to: Mapped[str] = mapped_column(ForeignKey("projects.project_id"))
+    created_at: Mapped[float]
+    __table_args__ = (
+        Index("checkpoint_permissions_by_project", "checkpoint_id", "granted_to", unique=True),
+        Index("checkpoint_permissions_by_time", "checkpoint_id", "created_at", "id"),
+    )
