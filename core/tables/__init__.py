@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.tables.access import ApiKeyRow, ProjectRow
+from core.tables.access import AdminKeyRow, ApiKeyRow, CreationRow, ProjectRow, ServiceAccountRow
 from core.tables.base import Base, Json
 from core.tables.files import FileRow
 from core.tables.jobs import (
@@ -19,11 +19,13 @@ from core.tables.jobs import (
 from core.tables.outbox import OutboxRow
 
 __all__ = [
+    "AdminKeyRow",
     "ApiKeyRow",
     "Base",
     "BatchRow",
     "CheckpointPermissionRow",
     "CheckpointRow",
+    "CreationRow",
     "EventRow",
     "FileRow",
     "JobMetadataRow",
@@ -31,6 +33,7 @@ __all__ = [
     "Json",
     "OutboxRow",
     "ProjectRow",
+    "ServiceAccountRow",
     "StateRow",
     "StepRow",
     "TunedModelRow",
