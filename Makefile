@@ -15,10 +15,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
 
-setup: build/setup.stamp ## Make .venv with the service, the embedded model and the test tools
+setup: build/setup.stamp ## Make .venv with the service, the embedded model, METEOR's WordNet and the test tools
 
 build/setup.stamp: build/install.stamp
 	$(BIN)/rft models fetch
+	$(BIN)/python -m graders.wordnet
 	@touch $@
 
 build/install.stamp: pyproject.toml requirements.lock

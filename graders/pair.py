@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
-from graders.base import Grade, GradeError, Sample
+from graders.base import FailureKind, Grade, GradeError, Sample
 from graders.specs.string_check import StringCheck
 from graders.specs.text_similarity import TextSimilarity
 from graders.template import RenderError, Template
 
 
+class Ungradable(Exception):
+    """The two texts cannot be compared; the message says why."""
+
+
 class PairGrader:
-    """Scores `compare(input, reference)`."""
+    """Scores `compare(input, reference)`, which may raise `Ungradable`."""
 
     def __init__(self, spec: StringCheck | TextSimilarity, compare: Callable[[str, str], float]) -> None:
         self.name = spec.name
@@ -29,9 +33,11 @@ class PairGrader:
         """Nothing is held."""
 
     def _grade_one(self, sample: Sample) -> Grade | GradeError:
-        started = time.perf_counter()
+        started = perf_counter()
         try:
-            score = self._compare(self._input.render(sample), self._reference.render(sample))
+            score = float(self._compare(self._input.render(sample), self._reference.render(sample)))
         except RenderError as error:
-            return GradeError(error.kind, str(error), time.perf_counter() - started)
-        return Grade(float(score), time.perf_counter() - started)
+            return GradeError(error.kind, str(error), perf_counter() - started)
+        except Ungradable as error:
+            return GradeError(FailureKind.OTHER, str(error), perf_counter() - started)
+        return Grade(score, perf_counter() - started)

@@ -113,6 +113,4 @@ def _wrong_choice(path: str, value: str, expected: str) -> InvalidRequest:
         return InvalidRequest(
             "Invalid value: 'cosine'. This metric exists for evals only, not for a reward.", param=path, code="invalid_value"
         )
-    if value == "meteor":
-        return InvalidRequest("The metric 'meteor' is not supported yet.", param=path, code="invalid_value")
     return one_of(path, value, expected)

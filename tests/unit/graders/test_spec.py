@@ -173,12 +173,6 @@ def test_metrics(metric: str) -> None:
             "Invalid value: 'cosine'. This metric exists for evals only, not for a reward.",
         ),
         (
-            text_similarity(evaluation_metric="meteor"),
-            "grader.evaluation_metric",
-            "invalid_value",
-            "The metric 'meteor' is not supported yet.",
-        ),
-        (
             python(source="def score(): ..."),
             "grader.source",
             "invalid_value",
