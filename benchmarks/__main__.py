@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.check import Check
 
-NAMES = ("update_limit",)
+NAMES = ("step_vs_trl", "step_vs_trl_gsm8k", "update_limit")
 OUT = Path(__file__).parents[1] / "build" / "bench"
 
 
