@@ -13,6 +13,12 @@ from core.errors import InvalidRequest
 
 MAX_FIELD_BYTES = 4096
 MAX_PARTS = 16
+MAX_HEADERS = 8
+"""Header lines of one part."""
+MAX_HEADER_BYTES = 4096
+"""Bytes of one header line."""
+MAX_OVERHEAD_BYTES = 64 * 1024
+"""What all else may take beside the file: boundaries, headers, fields, and what stands before the first boundary."""
 
 
 class InvalidForm(InvalidRequest):
@@ -58,6 +64,7 @@ class MultipartForm:
         self._chunks = iter(chunks)
         self._events = _Events()
         self._parts = 0
+        self._overhead = 0
         self._parser = _parser(content_type, self._events)
 
     def open_file(self) -> str | None:
@@ -107,11 +114,18 @@ class MultipartForm:
             chunk = next(self._chunks, None)
             if chunk is None:
                 raise InvalidForm("The multipart body ends before its closing boundary.", param=self._file_field)
-            try:
-                self._parser.write(chunk)
-            except FormParserError as error:
-                raise InvalidForm(f"The multipart body does not keep to its boundary: {error}.", param=self._file_field) from None
+            self._parse(chunk)
         return self._events.queue.popleft()
+
+    def _parse(self, chunk: bytes) -> None:
+        try:
+            self._parser.write(chunk)
+        except FormParserError as error:
+            raise InvalidForm(f"The multipart body cannot be read: {error}.", param=self._file_field) from None
+        self._overhead += len(chunk) - sum(len(piece) for piece in self._events.queue if isinstance(piece, bytes))
+        if self._overhead > MAX_OVERHEAD_BYTES and not self._events.closed:
+            message = f"The multipart body has more than {MAX_OVERHEAD_BYTES} bytes beside the content of its parts."
+            raise InvalidForm(message, param=self._file_field)
 
 
 def _parser(content_type: str, events: _Events) -> MultipartParser:
@@ -154,6 +168,8 @@ def _parser(content_type: str, events: _Events) -> MultipartParser:
                 "on_part_end": lambda: events.queue.append(_End()),
                 "on_end": on_end,
             },
+            max_header_count=MAX_HEADERS,
+            max_header_size=MAX_HEADER_BYTES,
         )
     except FormParserError as error:
         raise InvalidForm(f"The boundary cannot be used: {error}.", param="file") from None

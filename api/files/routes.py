@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from anyio.from_thread import run as run_in_loop
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from api.auth import CallerDep, ContextDep
 from api.files import service
+from api.files.intake import take_in
 from api.files.schemas import file_object
 from api.paging import list_object
 
@@ -45,7 +44,7 @@ async def create_file(request: Request, caller: CallerDep, context: ContextDep) 
     content_type = request.headers.get("content-type", "")
     stream = request.stream()
     files = context.files(caller.project_id)
-    file = await run_sync(service.upload, files, content_type, _pulled(stream), limiter=context.uploads)
+    file = await take_in(stream, partial(service.upload, files, content_type), limiter=context.uploads)
     return JSONResponse(file_object(file))
 
 
@@ -87,13 +86,3 @@ def file_content(file_id: str, caller: CallerDep, context: ContextDep) -> Stream
         "x-content-type-options": "nosniff",
     }
     return StreamingResponse(files.chunks(file_id), media_type="application/octet-stream", headers=headers)
-
-
-def _pulled(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
-    """The chunks of an async iterator, for a worker thread of the event loop."""
-
-    async def following() -> bytes | None:
-        return await anext(stream, None)
-
-    while (chunk := run_in_loop(following)) is not None:
-        yield chunk
