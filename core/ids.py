@@ -13,6 +13,8 @@ _UNFAIR = bytes(range(_FAIR, 256))
 
 LENGTHS = {
     "file-": 22,
+    "upload_": 24,
+    "part_": 24,
     "ftjob-": 24,
     "ftevent-": 24,
     "ftckpt_": 24,

@@ -17,6 +17,7 @@ from core.tables.jobs import (
     TunedModelRow,
 )
 from core.tables.outbox import OutboxRow
+from core.tables.uploads import UploadPartRow, UploadRow
 
 __all__ = [
     "AdminKeyRow",
@@ -37,4 +38,6 @@ __all__ = [
     "StateRow",
     "StepRow",
     "TunedModelRow",
+    "UploadPartRow",
+    "UploadRow",
 ]

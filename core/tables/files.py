@@ -21,4 +21,7 @@ class FileRow(Base):
     object_key: Mapped[str]
     created_at: Mapped[float]
     expires_at: Mapped[float | None]
-    __table_args__ = (Index("files_by_time", "project_id", "created_at", "id"),)
+    __table_args__ = (
+        Index("files_by_time", "project_id", "created_at", "id"),
+        Index("files_by_expiry", "expires_at"),
+    )
