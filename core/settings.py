@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     """A key to create at the first start of the embedded service; otherwise one is made and printed once."""
     admin_key: str | None = None
     """Opens the routes that manage projects, keys and limits; without it they answer 401."""
+    secrets_key: str | None = Field(default=None, min_length=32)
+    """Seals the secrets of webhooks in the database. Where it is unset, a key is made in the data directory; several machines need
+    the same one."""
     database_url: str = ""
     object_store_url: str = ""
     redis_url: str | None = None
@@ -52,6 +55,9 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0)
     """Threads of a runner's matrix products; 0 takes the machine's cores. Part of what makes a run repeatable."""
     max_file_bytes: int = 512 * 1024 * 1024
+    """A file sent in one request."""
+    max_upload_bytes: int = 8 * 1024 * 1024 * 1024
+    """A file sent in parts."""
     organization: str = "local"
     """The slug in names of tuned models, `ft:<base>:<organization>:<suffix>:<id>`."""
 
@@ -69,7 +75,7 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The environment of a child process that shall have these settings too. Keys are no business of a child."""
-        values = self.model_dump(exclude={"api_key", "admin_key"}, exclude_none=True)
+        values = self.model_dump(exclude={"api_key", "admin_key", "secrets_key"}, exclude_none=True)
         ours = {f"RFT_{name.upper()}": str(value) for name, value in values.items()}
         return {"GOMP_SPINCOUNT": _SPIN_COUNT, **os.environ, **ours}
 
@@ -78,3 +84,8 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The process's settings, read at first use."""
     return Settings()
+
+
+def variable(name: str) -> str | None:
+    """A variable of the environment that the operator's files name, such as a judge's key."""
+    return os.environ.get(name)
