@@ -37,6 +37,13 @@ class Unauthorized(RftError):
     code = "invalid_api_key"
 
 
+class Forbidden(RftError):
+    """The key is good, but not for this."""
+
+    status = 403
+    code = "insufficient_permissions"
+
+
 class NotFound(RftError):
     """No such object in this project. Foreign ids look the same as unknown ones."""
 
@@ -55,6 +62,26 @@ class TooLarge(RftError):
 
     status = 413
     code = "too_large"
+
+
+class RateLimited(RftError):
+    """Too many requests in too short a time: the client may try again after `retry_seconds`."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "requests"
+
+    def __init__(self, message: str, *, retry_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
+class QuotaExceeded(RftError):
+    """The project uses all that it may: trying again changes nothing until something of it is given up."""
+
+    status = 429
+    code = "insufficient_quota"
+    type = "insufficient_quota"
 
 
 class Unavailable(RftError):

@@ -33,8 +33,8 @@ class Settings(BaseSettings):
     admin_key: str | None = None
     """Opens the routes that manage projects, keys and limits; without it they answer 401."""
     secrets_key: str | None = Field(default=None, min_length=32)
-    """Seals the secrets of webhooks in the database. Where it is unset, a key is made in the data directory; several machines need
-    the same one."""
+    """Seals the secrets of webhooks in the database. Where it is unset, a key is made in the data directory; several
+    machines need the same one."""
     database_url: str = ""
     object_store_url: str = ""
     redis_url: str | None = None
@@ -58,6 +58,11 @@ class Settings(BaseSettings):
     """A file sent in one request."""
     max_upload_bytes: int = 8 * 1024 * 1024 * 1024
     """A file sent in parts."""
+    requests_per_minute: int = Field(default=600_000, ge=1, le=10_000_000)
+    """Of one project, as the next three; admin routes and `rft projects limits` give single projects others."""
+    max_running_jobs: int | None = Field(default=None, ge=0)
+    max_waiting_jobs: int | None = Field(default=None, ge=0)
+    max_stored_bytes: int | None = Field(default=None, ge=0)
     organization: str = "local"
     """The slug in names of tuned models, `ft:<base>:<organization>:<suffix>:<id>`."""
 
