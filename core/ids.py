@@ -25,6 +25,9 @@ LENGTHS = {
     "svc_acct_": 16,
     "req_": 24,
     "chatcmpl-": 24,
+    "whe_": 24,
+    "wh_": 24,
+    "evt_": 24,
 }
 
 

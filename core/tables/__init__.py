@@ -18,6 +18,7 @@ from core.tables.jobs import (
 )
 from core.tables.outbox import OutboxRow
 from core.tables.uploads import UploadPartRow, UploadRow
+from core.tables.webhooks import WebhookDeliveryRow, WebhookEndpointRow
 
 __all__ = [
     "AdminKeyRow",
@@ -40,4 +41,6 @@ __all__ = [
     "TunedModelRow",
     "UploadPartRow",
     "UploadRow",
+    "WebhookDeliveryRow",
+    "WebhookEndpointRow",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Integer
+from sqlalchemy import BigInteger, Index, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.tables.base import Base, Json
@@ -18,3 +18,4 @@ class OutboxRow(Base):
     payload: Mapped[Json]
     created_at: Mapped[float]
     sent_at: Mapped[float | None]
+    __table_args__ = (Index("outbox_by_sent", "sent_at", "id"),)
