@@ -12,6 +12,7 @@ from core.jobs.base import Journal
 from core.jobs.history import History
 from core.jobs.plan import Plan
 from core.jobs.types import BatchRecord, Lease, Wish
+from core.response_format import ResponseFormat, parsed_json
 from core.storage.base import ObjectKey, ObjectStore
 from graders.base import Grader, Sample
 from worker import rollouts
@@ -92,12 +93,13 @@ class BatchSampler:
         objects: ObjectStore,
         journal: Journal,
         history: History,
+        response_format: ResponseFormat | None = None,
     ) -> None:
         self._lease, self._plan, self._job_seed = lease, plan, job_seed
         self._engine, self._grader, self._chat = engine, grader, chat
         self._objects, self._journal, self._history = objects, journal, history
         self._grading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grading")
-        self._params = SamplingParams(plan.max_completion_tokens, plan.temperature, plan.top_p)
+        self._params = SamplingParams(plan.max_completion_tokens, plan.temperature, plan.top_p, response_format)
 
     def close(self) -> None:
         """Wait for the grading under way."""
@@ -152,7 +154,7 @@ class BatchSampler:
         self, wanted: Wanted, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]
     ) -> Iterator[Rollout]:
         texts = [[self._chat.text(completion.tokens_T) for completion in group] for group in completions]
-        samples = [Sample(prompt.item, answer(text)) for prompt, group in zip(prompts, texts, strict=True) for text in group]
+        samples = [self._sample_of(prompt, text) for prompt, group in zip(prompts, texts, strict=True) for text in group]
         results = iter(self._grader.grade(samples))
         for prompt, group, group_texts in zip(prompts, completions, texts, strict=True):
             transcript = self._chat.transcript(prompt.tokens_T)
@@ -171,6 +173,10 @@ class BatchSampler:
                 for i, (seed, completion, text) in enumerate(zip(self._seeds(wanted, prompt), group, group_texts, strict=True))
             ]
             yield from with_advantages(members, self._plan)
+
+    def _sample_of(self, prompt: Prompt, text: str) -> Sample:
+        shown = answer(text)
+        return Sample(prompt.item, shown, None if self._params.response_format is None else parsed_json(shown))
 
     def _read(self, record: BatchRecord) -> Batch:
         with self._objects.open(ObjectKey.parse(record.object_key)) as stream:

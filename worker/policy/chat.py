@@ -10,6 +10,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from core.errors import JobFailure
+from worker.rollout.guide import Guides
 
 
 class NoChatTemplate(JobFailure):
@@ -22,11 +23,20 @@ class ChatTokenizer:
     """Renders messages as the model was taught to read them, and turns sampled tokens back into text."""
 
     def __init__(self, directory: Path) -> None:
-        self._tokenizer = AutoTokenizer.from_pretrained(directory)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(directory)
         if not self._tokenizer.chat_template:
             raise NoChatTemplate(f"The tokenizer of {directory.name} has no chat template, so it cannot render messages.")
         self.stop_ids = _stop_ids(directory, self._tokenizer.eos_token_id)
         """Tokens that end a completion."""
+
+    @property
+    def template(self) -> str:
+        """The chat template's source."""
+        return str(self._tokenizer.chat_template)
+
+    def guides(self, vocabulary: int) -> Guides:
+        """What holds completions of a model with this many logits to a format. Takes a moment to make."""
+        return Guides(self._tokenizer, vocabulary, self.stop_ids)
 
     def prompt(self, messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] | None = None) -> tuple[int, ...]:
         """Tokens of the conversation up to and including the opening of the assistant's turn."""

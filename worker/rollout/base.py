@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from core.response_format import ResponseFormat
+
 
 class StopReason(StrEnum):
     """Why a completion ended."""
@@ -14,7 +16,7 @@ class StopReason(StrEnum):
     STOP = "stop"
     """The model ended it: an end-of-text token (kept as the last token) or a stop string."""
     LENGTH = "length"
-    """It reached its limit of tokens."""
+    """It was cut: at its limit of tokens, or where its format could be followed no further."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class SamplingParams:
     temperature: float = 1.0
     """0 takes the likeliest token."""
     top_p: float = 1.0
+    response_format: ResponseFormat | None = None
+    """What completions are held to while they are decoded."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class PromptGroup:
 
 @dataclass(frozen=True)
 class Completion:
-    """Sampled tokens, each with its log-probability under the distribution it was drawn from (temperature applied, top-p not)."""
+    """Sampled tokens, each with its log-probability under the policy at the temperature: neither top-p nor a format is in it."""
 
     tokens_T: tuple[int, ...]
     logprobs_T: tuple[float, ...]

@@ -1,4 +1,7 @@
-"""Token-by-token sampling of a batch: prompts computed once a group, keys and values in a static cache, finished rows leave."""
+"""Token-by-token sampling of a batch: prompts computed once a group, keys and values in a static cache, finished rows leave.
+
+`Decoder` is the model's side of it: rows that may join and leave at any position. `decode` samples a fixed set of groups.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,14 @@ from torch import Tensor
 from worker.policy.forward import hidden_states, pack, project_qkv, rope_table
 from worker.policy.model import Weights
 from worker.rollout.base import PromptGroup, SamplingParams
-from worker.rollout.draw import RowUniforms, draw
+from worker.rollout.draw import Allowed, RowUniforms, draw
+from worker.rollout.guide import Guide, Guides
 
 _PREFILL_TOKENS = 4096
 """Prompt tokens computed at once."""
 _GROWTH = 64
 """Columns by which the cache grows, at least."""
-_SHRINK = 0.8
+SHRINK = 0.8
 """Finished rows are taken out of the cache when no more than this share is left: a copy of the cache pays for itself then."""
 
 
@@ -49,44 +53,147 @@ class _Cache:
 
     def grow(self) -> None:
         """Make room for one more column."""
-        if self.columns < self.mask.shape[3]:
-            return
-        more = max(_GROWTH, self.columns // 2)
-        self.layers = [(F.pad(k, (0, 0, 0, more)), F.pad(v, (0, 0, 0, more))) for k, v in self.layers]
-        self.mask = F.pad(self.mask, (0, more))
+        if self.columns == self.mask.shape[3]:
+            self._pad(0, max(_GROWTH, self.columns // 2))
 
     def keep(self, rows: Tensor) -> None:
         """Drop all other rows."""
         self.layers = [(k.index_select(0, rows), v.index_select(0, rows)) for k, v in self.layers]
         self.mask = self.mask.index_select(0, rows)
 
+    def append(self, other: _Cache) -> None:
+        """Take in the rows of another, prompts that end at its last column."""
+        self._trim()
+        self._pad(max(0, other.columns - self.columns), 0)
+        other._pad(self.columns - other.columns, 0)
+        room = max(self.mask.shape[3], other.mask.shape[3])
+        self._pad(0, room - self.mask.shape[3])
+        other._pad(0, room - other.mask.shape[3])
+        for layer, (k, v) in enumerate(other.layers):
+            mine = self.layers[layer]
+            self.layers[layer] = torch.cat([mine[0], k]), torch.cat([mine[1], v])
+        self.mask = torch.cat([self.mask, other.mask])
+
+    def _trim(self) -> None:
+        """Cut off the columns on the left that no row sees any more."""
+        seen = (self.mask[:, 0, 0, : self.columns] == 0).any(dim=0)
+        first = int(seen.to(torch.uint8).argmax())
+        self.layers = [(k[:, :, first:], v[:, :, first:]) for k, v in self.layers]
+        self.mask = self.mask[..., first:]
+        self.columns -= first
+
+    def _pad(self, left: int, right: int) -> None:
+        if left or right:
+            self.layers = [(F.pad(k, (0, 0, left, right)), F.pad(v, (0, 0, left, right))) for k, v in self.layers]
+            self.mask = F.pad(F.pad(self.mask, (left, 0), value=float("-inf")), (0, right))
+            self.columns += left
+
+
+class Decoder:
+    """Rows decoded together on one set of weights, each a line of the batch; which tokens come is its caller's choice.
+
+    The bits depend on what joined, left and came when.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self._cache: _Cache | None = None
+        self._hidden = weights.embed.new_empty(0, weights.config.hidden)
+        self._positions = torch.empty(0, dtype=torch.long, device=weights.embed.device)
+
+    @property
+    def columns(self) -> int:
+        """Positions that every line takes in memory, padding included."""
+        return self._cache.columns if self._cache else 0
+
+    @torch.inference_mode()
+    def join(self, groups: Sequence[PromptGroup], room: int) -> None:
+        """Compute some prompts, and add a line for each of their members, in order. `room` is what they may grow to soon."""
+        fresh, hidden = _prefill(self._weights, groups, room)
+        lengths = [len(group.prompt_T) for group in groups for _ in group.seeds_G]
+        if self._cache is None:
+            self._cache = fresh
+        else:
+            self._cache.append(fresh)
+        self._hidden = torch.cat([self._hidden, hidden]) if len(self._hidden) else hidden
+        self._positions = torch.cat([self._positions, torch.tensor(lengths, device=hidden.device)])
+
+    @torch.inference_mode()
+    def logits(self) -> Tensor:
+        """What comes next on each line, [lines, vocabulary]."""
+        return self._hidden @ self._weights.head.T
+
+    @torch.inference_mode()
+    def keep(self, lines: Sequence[int]) -> None:
+        """Drop all other lines."""
+        if not lines or self._cache is None:
+            self._cache = None
+        index = torch.tensor(lines, dtype=torch.long, device=self._positions.device)
+        if self._cache is not None:
+            self._cache.keep(index)
+        self._hidden, self._positions = self._hidden[index], self._positions[index]
+
+    @torch.inference_mode()
+    def advance(self, tokens: Tensor) -> None:
+        """Append a token [lines] to every line."""
+        assert self._cache is not None
+        self._hidden = _advance(self._weights, self._cache, tokens, self._positions)
+        self._positions = self._positions + 1
+
 
 @torch.inference_mode()
-def decode(weights: Weights, groups: Sequence[PromptGroup], params: SamplingParams, stop_ids: Set[int]) -> Iterator[Drawn]:
+def decode(
+    weights: Weights, groups: Sequence[PromptGroup], params: SamplingParams, stop_ids: Set[int], guides: Guides | None = None
+) -> Iterator[Drawn]:
     """Sample all groups' members together, yielding each position's tokens. A row ends with a stop token or at `max_tokens`.
 
-    The bits depend on the batch alone: its groups, their order, the parameters and the weights.
+    `guides` make the rows follow `params.response_format`. The bits depend on the batch alone: its groups, their order, the
+    parameters and the weights.
     """
-    cache, hidden = _prefill(weights, groups, params.max_tokens)
-    lengths = torch.tensor([len(group.prompt_T) for group in groups for _ in group.seeds_G], device=hidden.device)
+    decoder = Decoder(weights)
+    decoder.join(groups, params.max_tokens)
     uniforms = RowUniforms([seed for group in groups for seed in group.seeds_G])
-    cached = list(range(len(lengths)))  # the row behind each line of the cache
+    guided = _Guided(groups, params, guides)
+    cached = [row for row, _ in enumerate(seed for group in groups for seed in group.seeds_G)]  # the row behind each line
     active = set(cached)
     for position in range(params.max_tokens):
-        rows = torch.tensor(cached, device=hidden.device)
-        tokens, logprobs = draw(hidden @ weights.head.T, uniforms.at(position)[cached], params.temperature, params.top_p)
+        logits = decoder.logits()
+        allowed = guided.allowed([row if row in active else None for row in cached], logits.device)
+        tokens, logprobs = draw(logits, uniforms.at(position)[cached], params.temperature, params.top_p, allowed)
         drawn = [entry for entry in zip(cached, tokens.tolist(), logprobs.tolist(), strict=True) if entry[0] in active]
         yield Drawn(*(list(column) for column in zip(*drawn, strict=True)))
-        active -= {row for row, token, _ in drawn if token in stop_ids}
+        active -= {row for row, token, _ in drawn if token in stop_ids or guided.fails(row, token)}
         if not active:
             return
-        if len(active) <= _SHRINK * len(cached):
-            lines = torch.tensor([line for line, row in enumerate(cached) if row in active], device=hidden.device)
-            cache.keep(lines)
-            tokens, rows = tokens[lines], rows[lines]
-            cached = rows.tolist()
+        if len(active) <= SHRINK * len(cached):
+            lines = [line for line, row in enumerate(cached) if row in active]
+            decoder.keep(lines)
+            tokens, cached = tokens[lines], [cached[line] for line in lines]
         if position + 1 < params.max_tokens:
-            hidden = _advance(weights, cache, tokens, lengths[rows] + position)
+            decoder.advance(tokens)
+
+
+class _Guided:
+    """The guides of a batch's rows, where its parameters ask for a format."""
+
+    def __init__(self, groups: Sequence[PromptGroup], params: SamplingParams, guides: Guides | None) -> None:
+        self._guides, self._of_row = guides, dict[int, Guide]()
+        if params.response_format is not None:
+            assert guides is not None, "a format needs guides"
+            prompts = [group.prompt_T for group in groups for _ in group.seeds_G]
+            self._of_row = {row: guides.guide(params.response_format, prompt_T) for row, prompt_T in enumerate(prompts)}
+
+    def allowed(self, rows: Sequence[int | None], device: torch.device) -> Allowed | None:
+        if self._guides is None or not self._of_row:
+            return None
+        return self._guides.allowed([None if row is None else self._of_row[row] for row in rows], device)
+
+    def fails(self, row: int, token: int) -> bool:
+        """Take note of a row's token; whether the format can be followed no further."""
+        guide = self._of_row.get(row)
+        if guide is not None:
+            guide.push(token)
+        return guide is not None and guide.failed
 
 
 def _prefill(weights: Weights, groups: Sequence[PromptGroup], max_tokens: int) -> tuple[_Cache, Tensor]:

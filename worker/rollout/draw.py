@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +12,14 @@ from torch import Tensor
 
 _BLOCK = 256
 """Tokens of one block: blocks are summed first, then only the drawn block is searched."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The tokens that some rows are bound to: row `rows[r]` may go where `tokens[r]` [vocabulary] is true, at least once."""
+
+    rows: Tensor
+    tokens: Tensor
 
 
 class RowUniforms:
@@ -28,22 +37,36 @@ class RowUniforms:
         return torch.from_numpy(self._values[:, position].copy())
 
 
-def draw(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> tuple[Tensor, Tensor]:
-    """Tokens [B] from logits [B, vocabulary] (overwritten) and uniforms [B], with their log-probabilities [B] before top-p.
+def draw(
+    logits: Tensor, uniforms: Tensor, temperature: float, top_p: float, allowed: Allowed | None = None
+) -> tuple[Tensor, Tensor]:
+    """Tokens [B] from logits [B, vocabulary] (overwritten) and uniforms [B], with their log-probabilities [B].
 
-    Temperature 0 takes the likeliest token, with its log-probability at temperature 1.
+    Log-probabilities are the model's at this temperature, before top-p and before `allowed`: training computes the same.
+    Temperature 0 takes the likeliest allowed token, with its log-probability at temperature 1.
     """
     if temperature == 0:
         tokens = logits.argmax(dim=1)
+        if allowed is not None:
+            tokens[allowed.rows] = _bound(logits, allowed).argmax(dim=1)
         return tokens, logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(dim=1)
     logits.div_(temperature).sub_(logits.amax(dim=1, keepdim=True))
     mass = logits.exp()
     blocks = _blocks(mass)
     log_total = blocks.sum(dim=(1, 2), dtype=torch.float64).log()
+    if allowed is not None:
+        bound = _bound(logits, allowed)
+        # Measured from the likeliest of the allowed tokens: beside the others their mass may be nothing in this precision.
+        mass[allowed.rows] = bound.sub_(bound.amax(dim=1, keepdim=True)).exp_()
+        blocks = _blocks(mass)
     if top_p < 1:
         blocks = _blocks(_nucleus(mass, top_p))
     tokens = _inverse_cdf(blocks, uniforms.to(logits.device))
     return tokens, (logits.gather(1, tokens[:, None])[:, 0] - log_total).to(logits.dtype)
+
+
+def _bound(logits: Tensor, allowed: Allowed) -> Tensor:
+    return logits[allowed.rows].masked_fill_(~allowed.tokens, float("-inf"))
 
 
 def _blocks(mass: Tensor) -> Tensor:
