@@ -23,6 +23,8 @@ from core.jobs.validation import validate
 from core.lifeline import exit_with_owner
 from core.settings import Settings, get_settings
 from core.storage.build import open_store
+from worker.light.build import chores
+from worker.light.run import LightWork
 
 log = logging.getLogger("worker.supervisor")
 
@@ -133,10 +135,15 @@ def main(arguments: Sequence[str]) -> None:
     if parser.parse_args(arguments).follow_stdin:
         exit_with_owner()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    supervisor = Supervisor(get_settings())
+    settings = get_settings()
+    supervisor = Supervisor(settings)
+    # Beside the supervisor, with connections of its own: nothing of it may hold up the renewal of a lease.
+    light = LightWork(chores(settings, Database(settings.database_url)))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop())
+    light.start()
     supervisor.serve()
+    light.stop()
 
 
 if __name__ == "__main__":

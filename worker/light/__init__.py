@@ -1,0 +1,1 @@
+"""Light work: what a worker does beside its job."""

@@ -1,0 +1,95 @@
+"""`/v1/webhook_endpoints` and `/v1/webhook_event_types`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import JSONResponse
+
+from api.auth import CallerDep, ContextDep
+from api.body import JsonBody, json_schema_of, parse_object
+from api.paging import list_object
+from api.webhooks import service
+from api.webhooks.schemas import CreateEndpoint, RotateSecret, TestEndpoint, UpdateEndpoint, delivery_object, endpoint_object
+from core.webhooks.events import EVENT_TYPES
+
+router = APIRouter(prefix="/v1", tags=["webhooks"])
+
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+async def _body_or_nothing(request: Request) -> dict[str, Any]:
+    raw = await request.body()
+    return parse_object(raw) if raw.strip() else {}
+
+
+OptionalBody = Annotated[dict[str, Any], Depends(_body_or_nothing)]
+
+
+@router.get("/webhook_event_types")
+def list_event_types(_caller: CallerDep) -> JSONResponse:
+    """Every type that can be subscribed to."""
+    return JSONResponse({"object": "list", "data": list(EVENT_TYPES)})
+
+
+@router.post("/webhook_endpoints", openapi_extra=json_schema_of(CreateEndpoint))
+def create_endpoint(
+    caller: CallerDep, context: ContextDep, body: JsonBody, x_stainless_retry_count: Annotated[str, Header()] = "0"
+) -> JSONResponse:
+    """Create an endpoint. Its signing secret is in this reply, and in no other but that of a rotation."""
+    is_retry = x_stainless_retry_count not in ("", "0")
+    endpoint, secret = service.create_endpoint(context, caller.project_id, body, is_retry=is_retry)
+    return JSONResponse(endpoint_object(endpoint, secret))
+
+
+@router.get("/webhook_endpoints")
+def list_endpoints(caller: CallerDep, context: ContextDep, after: str | None = None, limit: Limit = 20) -> JSONResponse:
+    """The project's endpoints, newest first."""
+    page = context.webhooks(caller.project_id).list(after=after, limit=limit)
+    return JSONResponse(list_object([endpoint_object(it) for it in page.data], has_more=page.has_more, with_ends=True))
+
+
+@router.get("/webhook_endpoints/{webhook_endpoint_id}")
+def retrieve_endpoint(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
+    """An endpoint as it stands."""
+    return JSONResponse(endpoint_object(context.webhooks(caller.project_id).get(webhook_endpoint_id)))
+
+
+@router.post("/webhook_endpoints/{webhook_endpoint_id}", openapi_extra=json_schema_of(UpdateEndpoint))
+def update_endpoint(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep, body: JsonBody) -> JSONResponse:
+    """Change an endpoint. What is still owed to it goes to the new URL."""
+    return JSONResponse(endpoint_object(service.update_endpoint(context, caller.project_id, webhook_endpoint_id, body)))
+
+
+@router.delete("/webhook_endpoints/{webhook_endpoint_id}")
+def delete_endpoint(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
+    """Remove an endpoint, with what is still owed to it."""
+    context.webhooks(caller.project_id).delete(webhook_endpoint_id)
+    return JSONResponse({"id": webhook_endpoint_id, "object": "webhook_endpoint.deleted", "deleted": True})
+
+
+@router.post("/webhook_endpoints/{webhook_endpoint_id}/rotate_secret", openapi_extra=json_schema_of(RotateSecret))
+def rotate_secret(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep, body: OptionalBody) -> JSONResponse:
+    """Replace the signing secret, at once or with a day in which both sign."""
+    endpoint, secret = service.rotate_secret(context, caller.project_id, webhook_endpoint_id, body)
+    return JSONResponse(endpoint_object(endpoint, secret))
+
+
+@router.post("/webhook_endpoints/{webhook_endpoint_id}/test", openapi_extra=json_schema_of(TestEndpoint))
+async def test_endpoint(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep, body: JsonBody) -> JSONResponse:
+    """Send a sample of an event now, in one of the few threads for it: an endpoint may take its time to answer."""
+    result = await run_sync(
+        service.test_endpoint, context, caller.project_id, webhook_endpoint_id, body, limiter=context.webhook_tests
+    )
+    return JSONResponse(result)
+
+
+@router.get("/webhook_endpoints/{webhook_endpoint_id}/deliveries")
+def list_deliveries(
+    webhook_endpoint_id: str, caller: CallerDep, context: ContextDep, after: str | None = None, limit: Limit = 20
+) -> JSONResponse:
+    """What was sent to the endpoint and what still is to be, newest first."""
+    page = context.webhooks(caller.project_id).deliveries(webhook_endpoint_id, after=after, limit=limit)
+    return JSONResponse(list_object([delivery_object(it) for it in page.data], has_more=page.has_more, with_ends=True))
