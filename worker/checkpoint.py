@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
-import string
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,24 +32,17 @@ STATE_COST_SHARE = 0.01
 """Training states are saved as often as takes no more than this share of the time."""
 
 
-def model_names(base: str, organization: str, suffix: str | None, job_id: str) -> tuple[str, str]:
-    """Name of a job's tuned model, and the stem of its checkpoints' names (`ckpt-step-N` follows).
-
-    The short id follows from the job's id, so that a resumed job gives the same names.
-    """
-    alphabet = string.ascii_letters + string.digits
-    digest = hashlib.sha256(job_id.encode()).digest()
-    short = "".join(alphabet[byte % len(alphabet)] for byte in digest[:8])
-    name = f"ft:{base}:{organization}:{suffix or ''}:{short}"
-    return name, f"{name}:ckpt-step-"
-
-
 @contextmanager
 def _scratch() -> Iterator[Path]:
     """A directory to write in before the objects are stored; raises `StorageFull` where its disk has no room."""
+    with _room_for_files(), tempfile.TemporaryDirectory(prefix="rft-keep-") as directory:
+        yield Path(directory)
+
+
+@contextmanager
+def _room_for_files() -> Iterator[None]:
     try:
-        with tempfile.TemporaryDirectory(prefix="rft-keep-") as directory:
-            yield Path(directory)
+        yield
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise StorageFull("The disk of temporary files has no room left.") from error
@@ -67,6 +58,7 @@ class PolicyKeeper:
         self._saved_at = monotonic()
         self._cost = 0.0
         self._saved_step = 0
+        self._held: tempfile.TemporaryDirectory[str] | None = None
 
     def restore(self) -> int:
         """Load the newest training state whose objects are whole; the number of updates in it, 0 for a fresh policy."""
@@ -105,7 +97,26 @@ class PolicyKeeper:
         """Make a checkpoint of the policy; the best `KEEP_BEST` and this one stay."""
         with _scratch() as directory:
             self._policy.save_adapter(directory)
-            key = manifest.write(self._objects, self._prefix("checkpoints", step), directory, {"step": step})
+            self._keep_checkpoint(directory, step, model_name, metrics, valid_reward)
+
+    def hold(self) -> None:
+        """Put the policy's weights aside before an update, for `save_held_checkpoint`. Replaces what was held before."""
+        with _room_for_files():
+            self._held = self._held or tempfile.TemporaryDirectory(prefix="rft-held-")
+            self._policy.save_adapter(Path(self._held.name))
+
+    def close(self) -> None:
+        """Let go of what is put aside."""
+        if self._held is not None:
+            self._held.cleanup()
+
+    def save_held_checkpoint(self, step: int, model_name: str, metrics: Json, valid_reward: float | None) -> None:
+        """Make a checkpoint of the weights put aside last, which are those after `step` updates; none where nothing is."""
+        if self._held is not None:
+            self._keep_checkpoint(Path(self._held.name), step, model_name, metrics, valid_reward)
+
+    def _keep_checkpoint(self, directory: Path, step: int, model_name: str, metrics: Json, valid_reward: float | None) -> None:
+        key = manifest.write(self._objects, self._prefix("checkpoints", step), directory, {"step": step})
         new = NewCheckpoint(new_id("ftckpt_"), step, model_name, str(key), metrics, valid_reward)
         self._delete(self._journal.keep_checkpoint(new, keep_best=KEEP_BEST))
 

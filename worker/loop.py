@@ -84,6 +84,8 @@ class TrainingLoop:
         parts, plan, begin = self._parts, self._parts.plan, monotonic()
         rows = batch_of_step(parts.job_seed, step, plan.train_rows, plan.batch_size)
         train = parts.sampler.run(Wanted("train", step, [parts.train[row] for row in rows], plan.samples_per_prompt))
+        if step > self._committed and self._may_be_paused_behind(step):
+            parts.keeper.hold()
         update_begin = monotonic()
         update = parts.policy.update(train_groups(train.rollouts, parts.train, plan.overlong), plan.temperature)
         parts.engine.sync()
@@ -94,6 +96,11 @@ class TrainingLoop:
             self._commit(step, train, valid, update, begin=begin, training=training)
         if step < plan.total_steps:
             parts.keeper.save_state_when_due(step)
+
+    def _may_be_paused_behind(self, step: int) -> bool:
+        """Whether a pause may come between the step's update and its commit, and the step before it has no checkpoint yet."""
+        is_evaluated = bool(self._parts.valid) and self._evaluates(step)
+        return is_evaluated and step > 1 and not self._evaluates(step - 1)
 
     def _evaluates(self, step: int) -> bool:
         return step % self._parts.plan.eval_interval == 0 or step == self._parts.plan.total_steps
@@ -175,16 +182,20 @@ class TrainingLoop:
     def _keep_for_resume(self) -> None:
         """Save the state of the last committed step, and a checkpoint of it, so that a paused job can be used and resumed.
 
-        An update whose step is not committed is not saved: its figures would be lost. It is replayed from its kept batches.
+        An update whose step is not committed, because the pause came during its evaluation, is not saved: its figures would be
+        lost. It is replayed from its kept batches, and the checkpoint is made of the weights before it.
         """
-        parts, step = self._parts, self._updates
-        if step == 0 or step > self._committed:
+        keeper, step = self._parts.keeper, min(self._updates, self._committed)
+        if step <= 0:
             return
-        parts.keeper.save_state(step)
-        metrics = next((m for m in parts.history.steps() if m["step"] == step), None)
-        if metrics is not None and step not in {checkpoint.step for checkpoint in parts.history.checkpoints()}:
+        is_current = step == self._updates
+        if is_current:
+            keeper.save_state(step)
+        metrics = next((m for m in self._parts.history.steps() if m["step"] == step), None)
+        if metrics is not None and step not in {checkpoint.step for checkpoint in self._parts.history.checkpoints()}:
+            save = keeper.save_checkpoint if is_current else keeper.save_held_checkpoint
             reward = metrics["full_valid_mean_reward"]
-            parts.keeper.save_checkpoint(step, f"{parts.checkpoint_stem}{step}", checkpoint_metrics(metrics), reward)
+            save(step, f"{self._parts.checkpoint_stem}{step}", checkpoint_metrics(metrics), reward)
 
 
 def train_groups(rollouts: Sequence[Rollout], prompts: Sequence[Prompt], overlong: str) -> list[TrainGroup]:

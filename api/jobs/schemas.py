@@ -7,14 +7,39 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from core.jobs.plan import Plan
+from core.jobs.secrets import masked
 from core.jobs.types import Checkpoint, Event, Job, JobStatus
 
 Json = dict[str, Any]
 
 MAX_SEED = 2**31 - 1
+MAX_METADATA = 16
+MAX_INTEGRATIONS = 5
+TOP_HYPERPARAMETERS = ("batch_size", "learning_rate_multiplier", "n_epochs")
+"""Those that OpenAI's job object has beside its method."""
 
 MetadataKey = Annotated[str, StringConstraints(max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+
+
+class WandbSettings(BaseModel):
+    """What OpenAI's service would send to Weights & Biases, and where."""
+
+    model_config = ConfigDict(extra="allow")
+
+    project: Annotated[str, StringConstraints(min_length=1)]
+    name: str | None = None
+    entity: str | None = None
+    tags: list[str] | None = None
+
+
+class Integration(BaseModel):
+    """Another service that a job's metrics should go to."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["wandb"]
+    wandb: WandbSettings
 
 
 class Reinforcement(BaseModel):
@@ -48,9 +73,10 @@ class CreateJob(BaseModel):
     method: Method | None = None
     suffix: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
-    integrations: list[Json] | None = None
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_METADATA)] | None = None
+    integrations: Annotated[list[Integration], Field(max_length=MAX_INTEGRATIONS)] | None = None
     hyperparameters: Json | None = None
+    """Deprecated: read where the method's own block leaves a value out."""
     touchstone: Json | None = None
 
 
@@ -88,13 +114,13 @@ def job_object(job: Job, organization: str) -> Json:
         "estimated_finish": _seconds(job.estimated_finish) if job.status is JobStatus.RUNNING else None,
         "seed": job.seed,
         "organization_id": f"org-{organization}",
-        "integrations": [],
+        "integrations": request.get("integrations") or [],
         "metadata": request.get("metadata"),
         "user_provided_suffix": request.get("suffix"),
         "usage_metrics": _usage(job),
-        "eval_id": None,
+        "eval_id": job.eval_id,
         "shared_with_openai": False,
-        "hyperparameters": {name: hyperparameters[name] for name in ("batch_size", "learning_rate_multiplier", "n_epochs")},
+        "hyperparameters": {name: hyperparameters[name] for name in TOP_HYPERPARAMETERS},
         "method": _method(request["method"], hyperparameters),
         "touchstone": _options(job),
     }
@@ -142,7 +168,8 @@ def _options(job: Job) -> Json | None:
 
 def _method(method: Json, hyperparameters: Json) -> Json:
     block: Json = method["reinforcement"]
-    shown = {"response_format": None, **block, "hyperparameters": hyperparameters}
+    hidden = {name: masked(block[name]) for name in ("grader", "tools") if name in block}
+    shown = {"response_format": None, **block, **hidden, "hyperparameters": hyperparameters}
     return {**{name: value for name, value in method.items() if name not in _UNCHOSEN}, "reinforcement": shown}
 
 
@@ -153,7 +180,11 @@ def _error(job: Job) -> Json | None:
 
 
 def _usage(job: Job) -> Json | None:
-    return None if job.started_at is None else {**job.usage, "train_seconds": job.train_seconds}
+    """What the job has cost so far; null until it has started."""
+    if job.started_at is None:
+        return None
+    spent = {"train_seconds": job.train_seconds, "trained_tokens": job.trained_tokens, "grader_tokens": {}}
+    return {**spent, **job.usage}
 
 
 def _seconds(moment: float | None) -> int | None:

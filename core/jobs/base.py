@@ -100,7 +100,7 @@ class Journal(Protocol):
         """Record a sampling batch whose object is stored."""
 
     def commit_step(self, record: StepRecord) -> Wish:
-        """Record a step's metrics with its metrics event."""
+        """Record a step's metrics with its metrics event, and count its cost into the job."""
 
     def keep_state(self, state: StateRecord) -> Sequence[str]:
         """Record a training state; returns the manifest keys left without a row: of states it replaces, or its own."""

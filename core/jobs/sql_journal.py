@@ -15,6 +15,7 @@ from core.jobs.ranking import best_first
 from core.jobs.sql_leases import fenced
 from core.jobs.sql_rows import append_event, fail, move
 from core.jobs.types import BatchRecord, JobCommand, JobStatus, Json, Lease, NewCheckpoint, StateRecord, StepRecord, Wish
+from core.jobs.usage import added
 from core.tables import BatchRow, CheckpointRow, JobRow, StateRow, StepRow, TunedModelRow
 
 STATES_KEPT = 2
@@ -103,7 +104,7 @@ class SqlJournal:
             row = self._checkpoint_row(job, new, now)
             session.add(row)
             append_event(session, job, state.checkpoint_created(new.step), now)
-            return _drop(session, _superseded([*rows, row], keep_best))
+            return _drop(session, _not_wanted(session, _superseded([*rows, row], keep_best)))
 
     def event(self, message: str, *, level: str = "info", data: Json | None = None) -> None:
         """Append a message event."""
@@ -166,7 +167,7 @@ def _count(job: JobRow, record: StepRecord, now: float) -> None:
     job.attempts = 0
     job.trained_tokens += record.trained_tokens
     job.train_seconds += record.seconds
-    job.usage = record.usage
+    job.usage = added(job.usage, record.metrics)
     if job.status == JobStatus.RUNNING:
         job.estimated_finish = None if record.seconds_left is None else now + record.seconds_left
 
@@ -175,6 +176,15 @@ def _superseded(rows: Sequence[CheckpointRow], keep_best: int) -> Sequence[Check
     """Of checkpoints in order of their steps: those neither among the best nor the last."""
     kept = {row.id for row in (*best_first(rows)[:keep_best], rows[-1])}
     return [row for row in rows if row.id not in kept]
+
+
+def _not_wanted(session: Session, rows: Sequence[CheckpointRow]) -> Sequence[CheckpointRow]:
+    """Those that no job which is still to end goes on from."""
+    wanted = select(JobRow.initial_checkpoint_id).where(
+        JobRow.initial_checkpoint_id.in_([row.id for row in rows]), JobRow.status.not_in(state.TERMINAL)
+    )
+    held = set(session.scalars(wanted)) if rows else set()
+    return [row for row in rows if row.id not in held]
 
 
 def _drop(session: Session, rows: Sequence[StateRow] | Sequence[CheckpointRow]) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
 
@@ -149,8 +149,6 @@ class StepRecord:
     seconds: float = 0.0
     seconds_left: float | None = None
     """Until the job's end, as far as its steps tell."""
-    usage: Json = field(default_factory=dict)
-    """Of the whole job so far: replaces what the step before said."""
 
 
 @dataclass(frozen=True)

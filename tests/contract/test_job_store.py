@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -10,7 +11,7 @@ from sqlalchemy import select
 from core.errors import InvalidRequest, NotFound, WrongState
 from core.jobs.base import JobStore
 from core.jobs.sql_store import SqlJobStore
-from core.jobs.types import JobCommand, JobStatus
+from core.jobs.types import JobCommand, JobStatus, Page
 from core.tables import OutboxRow
 
 from .parts import FOREIGN_PROJECT, PLAN, Parts, batch, new_checkpoint, new_job, step
@@ -100,6 +101,30 @@ def test_metadata_filter_is_paged(parts: Parts) -> None:
     second = parts.store.list(after=first.data[-1].id, limit=2, metadata={"a": "0"})
     assert [job.id for job in (*first.data, *second.data)] == [ids[4], ids[2], ids[0]]
     assert (first.has_more, second.has_more) == (True, False)
+
+
+def test_null_metadata_can_be_asked_for(parts: Parts) -> None:
+    ids = [parts.created(**body).id for body in ({}, {"metadata": None})]
+    parts.created(metadata={})
+    parts.created(metadata={"a": "1"})
+    page = parts.store.list(after=None, limit=10, metadata=None, without_metadata=True)
+    assert [job.id for job in page.data] == ids[::-1]
+
+
+def test_metadata_filter_ends_where_the_jobs_end(parts: Parts) -> None:
+    ids = [parts.created(metadata={"a": "1"}).id for _ in range(2)]
+    assert parts.store.list(after=ids[0], limit=2, metadata={"a": "1"}) == Page((), has_more=False)
+
+
+def test_foreign_metadata_is_not_found(parts: Parts) -> None:
+    parts.created(metadata={"a": "1"})
+    assert _foreign(parts).list(after=None, limit=10, metadata={"a": "1"}).data == ()
+
+
+def test_warnings_follow_the_first_events(parts: Parts) -> None:
+    job = parts.store.create(replace(new_job(), warnings=("Mind this.",)))
+    event = parts.events.list(job.id, after=None, limit=1).data[0]
+    assert (event.level, event.message) == ("warn", "Mind this.")
 
 
 def test_unknown_cursor_of_jobs_is_refused(parts: Parts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -10,10 +11,10 @@ from sqlalchemy import select
 from core.db import Database
 from core.errors import LeaseLost
 from core.jobs.base import Journal
-from core.jobs.types import JobCommand, JobStatus, Lease, StateRecord, Wish
+from core.jobs.types import JobCommand, JobStatus, Lease, StateRecord, StepRecord, Wish
 from core.tables import Base, OutboxRow
 
-from .parts import TTL, Parts, batch, new_checkpoint, step
+from .parts import TTL, Parts, batch, new_checkpoint, new_job, step
 
 ERROR = {"code": "job_failed", "message": "The grader failed too often.", "param": None}
 
@@ -120,11 +121,37 @@ def test_history_gives_the_batches_of_a_step_in_order(parts: Parts) -> None:
 
 def test_committed_step_counts_into_the_job(parts: Parts) -> None:
     lease, journal = parts.running()
-    journal.commit_step(step(1, trained_tokens=10, seconds=1.5, usage={"judge": 1}))
-    journal.commit_step(step(2, trained_tokens=5, seconds=0.5, usage={"judge": 3}, seconds_left=60.0))
+    journal.commit_step(step(1, trained_tokens=10, seconds=1.5))
+    journal.commit_step(step(2, trained_tokens=5, seconds=0.5, seconds_left=60.0))
     job = parts.leases.job(lease)
     assert (job.step, job.trained_tokens, job.train_seconds, job.attempts) == (2, 15, 2.0, 0)
-    assert (job.usage, job.estimated_finish) == ({"judge": 3}, parts.clock.seconds + 60.0)
+    assert job.estimated_finish == parts.clock.seconds + 60.0
+
+
+def test_grader_tokens_of_committed_steps_add_up_and_a_step_counts_once(parts: Parts) -> None:
+    lease, journal = parts.running()
+    counts = {"train_prompt_tokens": 10, "eval_prompt_tokens": 5, "train_completion_tokens": 2, "eval_cached_tokens": None}
+    for number in (1, 2, 2):
+        metrics = {"step": number, "model_graders_token_usage": {"judge": counts}}
+        journal.commit_step(StepRecord(step=number, metrics=metrics, message=""))
+    spent = {"prompt_tokens": 30, "completion_tokens": 4, "cached_tokens": 0}
+    assert parts.leases.job(lease).usage == {"grader_tokens": {"judge": spent}}
+
+
+def test_checkpoint_that_a_job_starts_from_stays(parts: Parts) -> None:
+    lease, journal = parts.running()
+    rewards = {1: 0.1, 2: 0.5, 3: 0.6, 4: 0.7, 5: 0.2}
+    for number in (1, 2):
+        journal.keep_checkpoint(new_checkpoint(lease.job_id, number, rewards[number]), keep_best=1)
+    first, second = (f"ftckpt_{lease.job_id}-{number}" for number in (1, 2))
+    waiting = parts.store.create(replace(new_job(), initial_checkpoint_id=second))
+    assert parts.store.get(waiting.id).initial_checkpoint_id == second
+    for number in (3, 4):
+        journal.keep_checkpoint(new_checkpoint(lease.job_id, number, rewards[number]), keep_best=1)
+    assert parts.store.checkpoint(second) is not None
+    parts.store.command(waiting.id, JobCommand.CANCEL)
+    journal.keep_checkpoint(new_checkpoint(lease.job_id, 5, rewards[5]), keep_best=1)
+    assert [parts.store.checkpoint(checkpoint) for checkpoint in (first, second)] == [None, None]
 
 
 def test_committed_step_is_told_with_its_metrics(parts: Parts) -> None:

@@ -26,13 +26,35 @@ def test_the_list_can_be_filtered_by_metadata(client: OpenAI, body: Json) -> Non
     assert [job.id for job in found] == [wanted.id]
 
 
+def test_an_empty_value_is_a_value_to_filter_by(client: OpenAI, body: Json) -> None:
+    wanted = client.fine_tuning.jobs.create(**body, metadata={"empty": ""})
+    client.fine_tuning.jobs.create(**body, metadata={"empty": "no"})
+    assert [job.id for job in client.fine_tuning.jobs.list(metadata={"empty": ""})] == [wanted.id]
+
+
+def test_jobs_without_metadata_can_be_listed(client: OpenAI, body: Json) -> None:
+    wanted = client.fine_tuning.jobs.create(**body)
+    client.fine_tuning.jobs.create(**body, metadata={"a": "b"})
+    found = client.fine_tuning.jobs.list(limit=1, extra_query={"metadata": "null"})
+    assert [job.id for job in found.data] == [wanted.id]
+
+
+def test_the_list_ends_behind_the_oldest_job(client: OpenAI, body: Json) -> None:
+    oldest = client.fine_tuning.jobs.create(**body, metadata={"list": "ends"})
+    client.fine_tuning.jobs.create(**body, metadata={"list": "ends"})
+    page = client.fine_tuning.jobs.list(after=oldest.id, metadata={"list": "ends"})
+    assert (page.data, page.has_more) == ([], False)
+
+
 @pytest.mark.parametrize(
     ("path", "param"),
     [
         ("?limit=0", "limit"),
         ("?limit=101", "limit"),
         ("?after=ftjob-unknown", "after"),
-        ("?metadata=null", "metadata"),
+        ("?metadata=none", "metadata"),
+        ("?metadata=null&metadata[a]=b", "metadata"),
+        ("?" + "&".join(f"metadata[{n}]=" for n in range(17)), "metadata"),
         ("/{id}/events?limit=x", "limit"),
         ("/{id}/events?after=ftevent-unknown", "after"),
         ("/{id}/checkpoints?after=ftckpt_unknown", "after"),
