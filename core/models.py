@@ -10,6 +10,13 @@ accelerator is served:
         max_model_len: 4096            # prompt and completion together; the model's own limit where unset
     aliases:
       o4-mini-2025-04-16: qwen3-0.6b   # scripts written for OpenAI run unchanged
+    judges:                            # models that grade; without an entry here a name means one of the models above
+      gpt-4.1-2025-04-14:
+        base_url: https://api.example.com/v1   # any endpoint of OpenAI's shape, at a private address too
+        api_key_env: JUDGE_API_KEY     # the variable that holds its key; none is sent where unset
+        model: Qwen/Qwen3-32B          # its name there; the judge's own where unset
+        concurrency: 16                # questions at a time, of each process
+        timeout_seconds: 300           # for one grade, retries included
 """
 
 from __future__ import annotations
@@ -25,7 +32,8 @@ import yaml
 from pydantic import BaseModel as Schema
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
-from core.errors import NotFound, RftError
+from core.errors import InvalidRequest, NotFound, RftError
+from core.outbound import check_url
 from core.settings import Settings
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}"
@@ -36,6 +44,8 @@ DEFAULT_MODEL_CREATED = 1730419200
 """When the default model was published (1 November 2024)."""
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")]
+JudgeName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(/{_NAME})?$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class InvalidModels(RftError):
@@ -94,6 +104,32 @@ class BaseModel:
         return (self.directory / "config.json").is_file()
 
 
+@dataclass(frozen=True)
+class JudgeEndpoint:
+    """A model that grades, behind an endpoint of OpenAI's shape."""
+
+    name: str
+    base_url: str
+    api_key_env: str | None
+    """The environment variable that holds its key."""
+    model: str
+    """Its name there."""
+    concurrency: int
+    """Questions at a time, of each process."""
+    timeout_seconds: float
+    """For one grade, retries included."""
+
+
+class _JudgeEntry(Schema):
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    base_url: str
+    api_key_env: Variable | None = None
+    model: Annotated[str, StringConstraints(min_length=1)] | None = None
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 16
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
+
+
 class _ModelEntry(Schema):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
@@ -108,6 +144,7 @@ class _ModelsFile(Schema):
 
     models: Annotated[dict[Name, _ModelEntry], Field(min_length=1)]
     aliases: dict[Name, str] = {}
+    judges: dict[JudgeName, _JudgeEntry] = {}
 
 
 _DEFAULT = _ModelsFile(
@@ -118,10 +155,11 @@ _DEFAULT = _ModelsFile(
 
 @dataclass(frozen=True)
 class ModelRegistry:
-    """The base models by id, and other names for them."""
+    """The base models by id, other names for them, and the judges by name."""
 
     models: Mapping[str, BaseModel]
     aliases: Mapping[str, str] = field(default_factory=dict)
+    judges: Mapping[str, JudgeEndpoint] = field(default_factory=dict)
 
     @classmethod
     def load(cls, settings: Settings) -> ModelRegistry:
@@ -155,7 +193,7 @@ class ModelRegistry:
                 raise ValueError(f"aliases.{alias}: there is no model '{target}'")
             if alias in models:
                 raise ValueError(f"aliases.{alias}: a model has this name")
-        return cls(models, dict(listed.aliases))
+        return cls(models, dict(listed.aliases), {name: _judge(name, entry) for name, entry in listed.judges.items()})
 
     def resolve(self, name: str) -> BaseModel:
         """The model of this id or alias; raises `NotFound`."""
@@ -168,6 +206,15 @@ class ModelRegistry:
     def list(self) -> tuple[BaseModel, ...]:
         """All base models, in the operator's order."""
         return tuple(self.models.values())
+
+
+def _judge(name: str, entry: _JudgeEntry) -> JudgeEndpoint:
+    """Raises ValueError where its URL is none."""
+    try:
+        check_url(entry.base_url, allow_private=True, param="base_url")
+    except InvalidRequest as error:
+        raise ValueError(f"judges.{name}: {error.message}") from None
+    return JudgeEndpoint(name, entry.base_url, entry.api_key_env, entry.model or name, entry.concurrency, entry.timeout_seconds)
 
 
 def _absolute_source(name: str, source: str, relative_to: Path) -> str:

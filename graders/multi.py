@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from graders.base import FailureKind, Grade, GradeError, Grader, Sample
+from graders.base import FailureKind, Grade, GradeError, Grader, Sample, total_usage
 from graders.formula import Formula, FormulaValueError
 from graders.specs.multi import Multi
 
@@ -30,12 +30,12 @@ class MultiGrader:
             member.close()
 
     def _join(self, parts: dict[str, Grade | GradeError]) -> Grade | GradeError:
-        seconds = sum(part.seconds for part in parts.values())
+        seconds, usage = sum(part.seconds for part in parts.values()), total_usage(part.usage for part in parts.values())
         for key, part in parts.items():
             if isinstance(part, GradeError):
-                return GradeError(part.kind, f"grader '{key}': {part.details}", seconds, parts)
+                return GradeError(part.kind, f"grader '{key}': {part.details}", seconds, parts, usage)
         scores = {key: part.score for key, part in parts.items() if isinstance(part, Grade)}
         try:
-            return Grade(self._formula.evaluate(scores), seconds, parts)
+            return Grade(self._formula.evaluate(scores), seconds, parts, usage)
         except FormulaValueError as error:
-            return GradeError(FailureKind.FORMULA_PARSE, f"calculate_output: {error}", seconds, parts)
+            return GradeError(FailureKind.FORMULA_PARSE, f"calculate_output: {error}", seconds, parts, usage)

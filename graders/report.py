@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from graders.base import FailureKind, Grade, GradeError
+from graders.base import FailureKind, Grade, GradeError, TokenUsage
 from graders.specs.base import GraderSpec
 
 Json = dict[str, Any]
@@ -50,11 +50,21 @@ def run_response(spec: GraderSpec, result: Grade | GradeError) -> Json:
             "errors": error_flags(result),
             "execution_time": result.seconds,
             "scores": {},
-            "token_usage": None,
-            "sampled_model_name": None,
+            "token_usage": sum(tokens.prompt + tokens.completion for tokens in result.usage.values()) if result.usage else None,
+            "sampled_model_name": getattr(spec, "model", None),
         },
         "sub_rewards": {key: part.score if isinstance(part, Grade) else None for key, part in result.parts.items()},
-        "model_grader_token_usage_per_model": {},
+        "model_grader_token_usage_per_model": {model: token_counts(tokens) for model, tokens in result.usage.items()},
+    }
+
+
+def token_counts(tokens: TokenUsage) -> Json:
+    """A judge's tokens under OpenAI's names."""
+    return {
+        "prompt_tokens": tokens.prompt,
+        "total_tokens": tokens.prompt + tokens.completion,
+        "completion_tokens": tokens.completion,
+        "cached_tokens": tokens.cached,
     }
 
 

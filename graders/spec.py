@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from core.errors import InvalidRequest
 from graders.formula import is_variable_name
-from graders.specs import TYPES
+from graders.specs import MEMBERS_ONLY, TYPES
 from graders.specs.base import GraderSpec
 from graders.specs.multi import Multi
 from graders.wording import invalid_type, invalid_value, missing, one_of, type_phrase
@@ -18,11 +18,11 @@ from graders.wording import invalid_type, invalid_value, missing, one_of, type_p
 Json = dict[str, Any]
 
 
-_NOT_YET = ("score_model", "label_model", "endpoint")
-
-
 def parse(config: object, param: str = "grader") -> GraderSpec:
     """The checked configuration, names filled in. Raises `InvalidRequest` whose `param` is the path of the field at fault."""
+    if isinstance(config, dict) and config.get("type") in MEMBERS_ONLY:
+        message = f"Graders of type '{config['type']}' can only be members of a multi grader."
+        raise InvalidRequest(message, param=f"{param}.type", code="invalid_value")
     return _parse(config, param, "")
 
 
@@ -54,10 +54,8 @@ def _model(config: Json, param: str) -> type[GraderSpec]:
         raise missing(f"{param}.type")
     if not isinstance(kind, str):
         raise invalid_type(f"{param}.type", "a string", kind)
-    if kind in _NOT_YET:
-        raise InvalidRequest(f"Graders of type '{kind}' are not supported yet.", param=f"{param}.type", code="invalid_value")
     if kind not in TYPES:
-        raise invalid_value(f"{param}.type", kind, list(TYPES))
+        raise invalid_value(f"{param}.type", kind, [known for known in TYPES if known not in MEMBERS_ONLY])
     return TYPES[kind]
 
 
@@ -97,7 +95,7 @@ def _generated_name(config: Json, key: str) -> str:
 def _as_invalid_request(error: ValidationError, param: str) -> InvalidRequest:
     """The first of pydantic's findings in OpenAI's words."""
     first = error.errors(include_url=False)[0]
-    path = ".".join([param, *(str(part) for part in first["loc"])])
+    path = "".join([param, *(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])])
     kind, value = first["type"], first["input"]
     if kind == "missing":
         return missing(path)
@@ -105,6 +103,9 @@ def _as_invalid_request(error: ValidationError, param: str) -> InvalidRequest:
         return _wrong_choice(path, value, first["ctx"]["expected"])
     if kind == "finite_number":
         return InvalidRequest(f"Invalid '{path}': expected a finite number.", param=path, code="invalid_value")
+    if not kind.endswith(("_type", "_parsing")) and kind != "literal_error":
+        reason = first["msg"].replace("Input should", "it should")
+        return InvalidRequest(f"Invalid '{path}': {reason}.", param=path, code="invalid_value")
     return invalid_type(path, type_phrase(kind), value)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from graders.base import FailureKind, Sample
 
 NAMESPACES = ("item", "sample")
+MAX_RENDERED = 1 << 20
+"""Characters of one rendered template."""
 _PATH = re.compile(r"(?P<root>\w+)(?P<rest>(?:\.[\w-]+|\[\d{1,9}\])*)")
 _STEP = re.compile(r"\.([\w-]+)|\[(\d+)\]")
 
@@ -69,9 +71,17 @@ class Template:
         parts.append(text[position:])
         return cls(tuple(part for part in parts if part != ""))
 
-    def render(self, sample: Sample) -> str:
-        """The text for one sample. Raises `InvalidVariable` or `SampleNotJson`."""
-        return "".join(part if isinstance(part, str) else as_text(lookup(part, sample)) for part in self.parts)
+    def render(self, sample: Sample, *, limit: int = MAX_RENDERED) -> str:
+        """The text for one sample. Raises `RenderError`: `InvalidVariable`, `SampleNotJson`, or `OTHER` where it is too long."""
+        pieces: list[str] = []
+        room = limit
+        for part in self.parts:
+            piece = part if isinstance(part, str) else as_text(lookup(part, sample))
+            room -= len(piece)
+            if room < 0:
+                raise RenderError(FailureKind.OTHER, f"a rendered template is longer than {limit} characters")
+            pieces.append(piece)
+        return "".join(pieces)
 
 
 def lookup(variable: Variable, sample: Sample) -> Any:
@@ -85,8 +95,13 @@ def lookup(variable: Variable, sample: Sample) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """How a value stands in a rendered template: strings as they are, everything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """How a value stands in a rendered template: strings as they are, everything else as JSON. Raises `RenderError`."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (RecursionError, ValueError) as error:
+        raise RenderError(FailureKind.OTHER, f"a value cannot be written as JSON: {error}") from None
 
 
 def _variable(path: str) -> Variable:

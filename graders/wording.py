@@ -14,7 +14,15 @@ _JSON_NAMES: list[tuple[type, str]] = [
     (list, "an array"),
     (dict, "an object"),
 ]
-_EXPECTED = {"string_type": "a string", "literal_error": "a string", "float_type": "a number", "dict_type": "an object"}
+_EXPECTED = {
+    "string_type": "a string",
+    "literal_error": "a string",
+    "float_type": "a number",
+    "int_type": "an integer",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "list_type": "an array",
+}
 
 
 def missing(path: str) -> InvalidRequest:

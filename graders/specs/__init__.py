@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from graders.specs.base import GraderSpec
+from graders.specs.endpoint import Endpoint
+from graders.specs.label_model import LabelModel
 from graders.specs.multi import Multi
 from graders.specs.python import PythonSource
+from graders.specs.score_model import ScoreModel
 from graders.specs.string_check import StringCheck
 from graders.specs.text_similarity import TextSimilarity
 
@@ -12,6 +15,12 @@ TYPES: dict[str, type[GraderSpec]] = {
     "string_check": StringCheck,
     "text_similarity": TextSimilarity,
     "python": PythonSource,
+    "score_model": ScoreModel,
+    "label_model": LabelModel,
+    "endpoint": Endpoint,
     "multi": Multi,
 }
 """The configuration behind each `type`."""
+
+MEMBERS_ONLY = frozenset({"label_model"})
+"""Types that OpenAI takes inside a multi grader alone."""

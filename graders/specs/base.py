@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import InvalidRequest
@@ -23,6 +25,14 @@ class GraderSpec(BaseModel):
 
     def check(self, param: str) -> None:
         """What the types cannot say, such as that templates parse. Raises `InvalidRequest` naming the path below `param`."""
+
+    def judges(self, param: str) -> Iterator[tuple[str, str]]:  # noqa: ARG002
+        """The judges it asks, each with the path of its name."""
+        return iter(())
+
+    def urls(self, param: str) -> Iterator[tuple[str, str]]:  # noqa: ARG002
+        """The URLs it calls, each with its path."""
+        return iter(())
 
 
 def check_template(text: str, param: str) -> None:

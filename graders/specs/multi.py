@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import SerializeAsAny
@@ -17,6 +18,16 @@ class Multi(GraderSpec):
     type: Literal["multi"]
     graders: dict[str, SerializeAsAny[GraderSpec]]
     calculate_output: str
+
+    def judges(self, param: str) -> Iterator[tuple[str, str]]:
+        """Those of all members."""
+        for key, member in self.graders.items():
+            yield from member.judges(f"{param}.graders.{key}")
+
+    def urls(self, param: str) -> Iterator[tuple[str, str]]:
+        """Those of all members."""
+        for key, member in self.graders.items():
+            yield from member.urls(f"{param}.graders.{key}")
 
     def check(self, param: str) -> None:
         """The formula must parse, and name nothing but members."""

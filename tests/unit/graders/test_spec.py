@@ -112,11 +112,15 @@ def test_metrics(metric: str) -> None:
             {"type": "strng_check"},
             "grader.type",
             "invalid_value",
-            "Invalid value: 'strng_check'. Supported values are: 'string_check', 'text_similarity', 'python' and 'multi'.",
+            "Invalid value: 'strng_check'. Supported values are: 'string_check', 'text_similarity', 'python', "
+            "'score_model', 'endpoint' and 'multi'.",
         ),
-        ({"type": "score_model"}, "grader.type", "invalid_value", "Graders of type 'score_model' are not supported yet."),
-        ({"type": "label_model"}, "grader.type", "invalid_value", "Graders of type 'label_model' are not supported yet."),
-        ({"type": "endpoint"}, "grader.type", "invalid_value", "Graders of type 'endpoint' are not supported yet."),
+        (
+            {"type": "label_model"},
+            "grader.type",
+            "invalid_value",
+            "Graders of type 'label_model' can only be members of a multi grader.",
+        ),
         (string_check(input=ABSENT), "grader.input", "missing_required_parameter", "Missing required parameter: 'grader.input'."),
         (
             string_check(reference=1),
@@ -215,12 +219,6 @@ def test_metrics(metric: str) -> None:
             "grader.graders.x.operation",
             "missing_required_parameter",
             "Missing required parameter: 'grader.graders.x.operation'.",
-        ),
-        (
-            multi(graders={"x": {"type": "score_model"}}),
-            "grader.graders.x.type",
-            "invalid_value",
-            "Graders of type 'score_model' are not supported yet.",
         ),
         (
             multi(calculate_output=ABSENT),

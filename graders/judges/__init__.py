@@ -1,0 +1,1 @@
+"""Judges: models that grade, behind any endpoint of OpenAI's shape or served by this service itself."""
