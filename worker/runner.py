@@ -8,17 +8,21 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from core import response_format
 from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS, load_rows
 from core.db import Database
 from core.errors import JobFailure, LeaseLost, RftError, StorageFull
 from core.files import FileStore
 from core.jobs.curve import curve_csv
 from core.jobs.history import History
+from core.jobs.names import model_names
 from core.jobs.plan import Plan
 from core.jobs.ranking import best_first
 from core.jobs.sql_journal import SqlJournal
@@ -28,16 +32,19 @@ from core.jobs.types import Job, JobCommand, Lease
 from core.lifeline import exit_with_owner
 from core.models import BaseModel, ModelRegistry
 from core.settings import Settings, get_settings
+from core.storage import manifest
+from core.storage.base import ObjectKey
 from core.storage.build import open_store
 from graders import build, spec
 from graders.parts import GraderParts
 from graders.sandbox.client import SandboxClient
-from worker.checkpoint import PolicyKeeper, model_names
+from worker.checkpoint import PolicyKeeper
 from worker.loop import LoopParts, TrainingLoop
 from worker.metrics import grader_names
 from worker.policy.chat import ChatTokenizer
+from worker.policy.lora import Adapter
 from worker.policy.lora_policy import LoraPolicy, UpdateConfig
-from worker.policy.model import load_model
+from worker.policy.model import PolicyModel, load_model
 from worker.rollout.torch import TorchEngine
 from worker.sampling import BatchSampler, LetGo, Prompt
 from worker.seeds import derive
@@ -93,7 +100,7 @@ class Runner:
         keeper = PolicyKeeper(
             lease=self._lease, policy=policy, objects=self._objects, journal=self._journal, history=self._history
         )
-        engine = TorchEngine(policy, chat.stop_ids)
+        engine = TorchEngine(policy, chat.stop_ids, lambda: chat.guides(policy.model.config.vocab))
         sampler = BatchSampler(
             lease=self._lease,
             plan=plan,
@@ -104,6 +111,7 @@ class Runner:
             objects=self._objects,
             journal=self._journal,
             history=self._history,
+            response_format=response_format.parse(job.reinforcement.get("response_format"), "response_format"),
         )
         parts = LoopParts(
             plan=plan,
@@ -123,6 +131,7 @@ class Runner:
         try:
             TrainingLoop(parts, seconds_before=job.train_seconds).run()
         finally:
+            keeper.close()
             sampler.close()
             grader.close()
 
@@ -141,8 +150,19 @@ class Runner:
             inner_epochs=plan.inner_epochs,
             max_tokens=plan.max_completion_tokens,
         )
+        if job.initial_checkpoint_id is not None:
+            return LoraPolicy(model, self._initial_adapter(job.initial_checkpoint_id, model), config)
         seed = derive(job.seed, "adapter") >> 1  # torch's generator takes 63 bits
         return LoraPolicy.fresh(model, rank=plan.lora_rank, alpha=plan.lora_alpha, seed=seed, config=config)
+
+    def _initial_adapter(self, checkpoint_id: str, model: PolicyModel) -> Adapter:
+        """The adapter of the checkpoint that training goes on from. Raises `JobFailure` where it is gone."""
+        checkpoint = self._jobs.checkpoint(checkpoint_id)
+        if checkpoint is None:
+            raise JobFailure("The checkpoint to start from does not exist any more.", code="model_not_found", param="model")
+        with tempfile.TemporaryDirectory(prefix="rft-start-") as directory:
+            manifest.fetch(self._objects, ObjectKey.parse(checkpoint.manifest_key), Path(directory))
+            return Adapter.read(Path(directory), model.weights)
 
     def _device(self) -> str:
         wanted = self._settings.runner_device

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.context import Context
-from api.jobs.schemas import MAX_SEED, CreateJob, Reinforcement
-from api.models.service import find_model
+from api.jobs.schemas import MAX_SEED, TOP_HYPERPARAMETERS, CreateJob, Reinforcement
+from api.jobs.start import Start, find_start
 from api.validation import validated
+from core import response_format
 from core.errors import InvalidRequest, NotFound
 from core.jobs.plan import Hyperparameters, Options
 from core.jobs.types import Job, NewJob
@@ -24,6 +25,7 @@ RETRY_SECONDS = 600.0
 """How long a create call that comes again is taken for the same one: OpenAI's client sends no idempotency key."""
 _RETRIED_AMONG = 100
 _BLOCK = "method.reinforcement"
+NOT_SENT = "The integration 'wandb' is kept with the job, but this service sends no metrics to Weights & Biases."
 
 
 def create_job(context: Context, project_id: str, body: Json, *, is_retry: bool) -> Job:
@@ -31,11 +33,12 @@ def create_job(context: Context, project_id: str, body: Json, *, is_retry: bool)
 
     Raises `InvalidRequest` (400) with the path of the field at fault, `NotFound` for an unknown model or file.
     """
+    _refuse_other_methods(body.get("method"))
     asked = validated(CreateJob, body)
     block = _reinforcement(asked)
     _refuse_unsupported(asked, block)
-    model = _base_model(context, project_id, asked.model)
-    request = _resolved_request(body, asked, block, model)
+    start = find_start(context, project_id, asked.model)
+    request = _resolved_request(body, asked, block, start)
     _check_file(context, project_id, asked.training_file, "training_file")
     if asked.validation_file is not None:
         _check_file(context, project_id, asked.validation_file, "validation_file")
@@ -43,17 +46,31 @@ def create_job(context: Context, project_id: str, body: Json, *, is_retry: bool)
     if earlier is not None:
         return earlier
     seed = asked.seed if asked.seed is not None else secrets.randbelow(MAX_SEED + 1)
-    return context.jobs(project_id).create(NewJob(request, model.id, seed, asked.training_file, asked.validation_file))
+    new = NewJob(
+        request=request,
+        base_model=start.model.id,
+        seed=seed,
+        training_file=asked.training_file,
+        validation_file=asked.validation_file,
+        initial_checkpoint_id=start.checkpoint_id,
+        warnings=(NOT_SENT,) if asked.integrations else (),
+    )
+    return context.jobs(project_id).create(new)
+
+
+def _refuse_other_methods(method: Any) -> None:
+    """Before anything else of the body is looked at: what a supervised job says of itself is no concern here."""
+    if method is None:
+        message = "Only reinforcement fine-tuning is supported: 'method' must be an object of the type 'reinforcement'."
+        raise InvalidRequest(message, param="method", code="unsupported_method")
+    kind = method.get("type") if isinstance(method, dict) else None
+    if kind in ("supervised", "dpo"):
+        message = f"The method '{kind}' is not supported: this service does reinforcement fine-tuning only."
+        raise InvalidRequest(message, param="method.type", code="unsupported_method")
 
 
 def _reinforcement(asked: CreateJob) -> Reinforcement:
-    if asked.method is None:
-        message = "Only reinforcement fine-tuning is supported: 'method' must be an object of the type 'reinforcement'."
-        raise InvalidRequest(message, param="method", code="unsupported_method")
-    if asked.method.type != "reinforcement":
-        message = f"The method '{asked.method.type}' is not supported: this service does reinforcement fine-tuning only."
-        raise InvalidRequest(message, param="method.type", code="unsupported_method")
-    if asked.method.reinforcement is None:
+    if asked.method is None or asked.method.reinforcement is None:
         message = f"Missing required parameter: '{_BLOCK}'."
         raise InvalidRequest(message, param=_BLOCK, code="missing_required_parameter")
     return asked.method.reinforcement
@@ -63,37 +80,31 @@ def _refuse_unsupported(asked: CreateJob, block: Reinforcement) -> None:
     """What would change the run is refused where it cannot be done, rather than left out in silence."""
     if asked.suffix is not None and not asked.suffix.isprintable():
         raise InvalidRequest("Invalid value for 'suffix': it holds control characters.", param="suffix", code="invalid_value")
-    if asked.hyperparameters:
-        message = f"Hyperparameters of reinforcement fine-tuning stand in '{_BLOCK}.hyperparameters'."
-        raise InvalidRequest(message, param="hyperparameters", code="unsupported_parameter")
-    if asked.integrations:
-        raise InvalidRequest("Integrations are not supported yet.", param="integrations", code="unsupported_parameter")
-    if block.response_format is not None and block.response_format.get("type") != "text":
-        message = "Only the response format 'text' is supported yet: completions are not held to a JSON schema."
-        raise InvalidRequest(message, param=f"{_BLOCK}.response_format", code="unsupported_parameter")
+    response_format.parse(block.response_format, f"{_BLOCK}.response_format")
     if block.tools:
         message = "Tools during rollouts are not supported yet."
         raise InvalidRequest(message, param=f"{_BLOCK}.tools", code="unsupported_parameter")
 
 
-def _base_model(context: Context, project_id: str, name: str) -> BaseModel:
-    model = find_model(context, project_id, name)
-    if model.checkpoint is not None:
-        message = f"`{name}` is a tuned model. Training goes on from base models only yet, here from `{model.base_model}`."
-        raise InvalidRequest(message, param="model", code="unsupported_model")
-    return context.models.resolve(name)
-
-
-def _resolved_request(body: Json, asked: CreateJob, block: Reinforcement, model: BaseModel) -> Json:
-    """The body to keep: as it came, with the grader's names filled in and nulls of our own options left out."""
+def _resolved_request(body: Json, asked: CreateJob, block: Reinforcement, start: Start) -> Json:
+    """The body to keep: as it came, with the grader's names and what follows from the start filled in, and without nulls."""
     grader = normalised(parse(block.grader, f"{_BLOCK}.grader"))
-    hyperparameters = _without_nulls(block.hyperparameters)
-    validated(Hyperparameters, hyperparameters, at=("method", "reinforcement", "hyperparameters"))
+    hyperparameters = _hyperparameters(asked, block)
     options = _without_nulls(asked.touchstone)
-    _check_lengths(validated(Options, options, at=("touchstone",)), model)
+    _check_lengths(validated(Options, options, at=("touchstone",)), start.model)
+    options = start.options(options)
     method = body["method"]
     kept = {**method["reinforcement"], "grader": grader, "hyperparameters": hyperparameters}
-    return {**body, "method": {**method, "reinforcement": kept}, **({} if asked.touchstone is None else {"touchstone": options})}
+    ours = {} if asked.touchstone is None and not options else {"touchstone": options}
+    return {**body, "method": {**method, "reinforcement": kept}, **ours}
+
+
+def _hyperparameters(asked: CreateJob, block: Reinforcement) -> Json:
+    """Those of the method's block, and for values that it leaves out the deprecated ones at the top."""
+    deprecated, own = _without_nulls(asked.hyperparameters), _without_nulls(block.hyperparameters)
+    validated(Hyperparameters, deprecated, at=("hyperparameters",))
+    validated(Hyperparameters, own, at=("method", "reinforcement", "hyperparameters"))
+    return {**{name: deprecated[name] for name in TOP_HYPERPARAMETERS if name in deprecated}, **own}
 
 
 def _check_lengths(options: Options, model: BaseModel) -> None:

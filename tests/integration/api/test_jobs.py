@@ -96,9 +96,52 @@ def test_our_own_options_come_back(client: OpenAI, body: Json) -> None:
     assert job.model_extra["touchstone"] == {"samples_per_prompt": 4}
 
 
-def test_blocks_of_other_methods_are_ignored(client: OpenAI, body: Json) -> None:
-    sent = changed(body, "method/dpo", {"hyperparameters": {"beta": "auto"}})
-    assert client.fine_tuning.jobs.create(**sent).method.dpo is None
+@pytest.mark.parametrize("block", [{"hyperparameters": {"beta": "auto"}}, {"hyperparameters": 7}, None])
+def test_blocks_of_other_methods_are_ignored(client: OpenAI, body: Json, block: Any) -> None:
+    sent = changed(changed(body, "method/dpo", block), "method/supervised", block)
+    method = client.fine_tuning.jobs.create(**sent).method
+    assert (method.dpo, method.supervised) == (None, None)
+
+
+@pytest.mark.parametrize("kind", ["supervised", "dpo"])
+def test_other_methods_are_refused_before_anything_else(http: httpx2.Client, kind: str) -> None:
+    body = {"model": "gpt-unknown", "method": {"type": kind, "reinforcement": {"grader": 1}}}
+    error = http.post("/v1/fine_tuning/jobs", json=body).json()["error"]
+    assert (error["code"], error["param"]) == ("unsupported_method", "method.type")
+
+
+def test_deprecated_hyperparameters_fill_what_the_method_leaves_out(strict_client: OpenAI, body: Json) -> None:
+    deprecated = {"n_epochs": 3, "batch_size": 5, "learning_rate_multiplier": "auto"}
+    job = strict_client.fine_tuning.jobs.create(**body, hyperparameters=deprecated)
+    shown = job.method.reinforcement.hyperparameters
+    assert (shown.n_epochs, shown.batch_size) == (2, 5)
+    assert job.hyperparameters.to_dict() == {"n_epochs": 2, "batch_size": 5, "learning_rate_multiplier": "auto"}
+
+
+def test_an_integration_is_echoed_and_a_warning_says_that_nothing_is_sent(strict_client: OpenAI, body: Json) -> None:
+    wandb = {"project": "mine", "name": None, "tags": ["a"], "novel": 1}
+    job = strict_client.fine_tuning.jobs.create(**body, integrations=[{"type": "wandb", "wandb": wandb}])
+    assert job.integrations[0].to_dict() == {"type": "wandb", "wandb": wandb}
+    event = strict_client.fine_tuning.jobs.list_events(job.id, limit=1).data[0]
+    assert (event.level, event.type) == ("warn", "message")
+    assert "sends no metrics to Weights & Biases" in event.message
+
+
+def test_headers_in_a_configuration_are_never_shown(http: httpx2.Client, body: Json) -> None:
+    secret = {"Authorization": "Bearer sesame", "X-Nested": {"deep": ["sesame"]}}
+    grader = {
+        "type": "multi",
+        "graders": {"a": {**body["method"]["reinforcement"]["grader"], "headers": secret}},
+        "calculate_output": "a",
+        "headers": secret,
+    }
+    job = http.post("/v1/fine_tuning/jobs", json=changed(body, f"{BLOCK}/grader", grader))
+    hidden = {"Authorization": "**********", "X-Nested": "**********"}
+    shown = job.json()["method"]["reinforcement"]["grader"]
+    assert (shown["headers"], shown["graders"]["a"]["headers"]) == (hidden, hidden)
+    job_url = f"/v1/fine_tuning/jobs/{job.json()['id']}"
+    for path in (job_url, f"{job_url}/events", "/v1/fine_tuning/jobs?limit=1"):
+        assert "sesame" not in http.get(path).text
 
 
 @pytest.mark.parametrize(
@@ -147,8 +190,12 @@ def test_blocks_of_other_methods_are_ignored(client: OpenAI, body: Json) -> None
         ("metadata", {"k": "v" * 513}, 400, "metadata.k", "invalid_value"),
         ("metadata", {"k": 1}, 400, "metadata.k", "invalid_type"),
         ("metadata", {str(n): "v" for n in range(17)}, 400, "metadata", "invalid_value"),
-        ("integrations", [{"type": "wandb", "wandb": {"project": "x"}}], 400, "integrations", "unsupported_parameter"),
-        ("hyperparameters", {"n_epochs": 3}, 400, "hyperparameters", "unsupported_parameter"),
+        ("integrations", [{"type": "comet"}], 400, "integrations[0].type", "invalid_value"),
+        ("integrations", [{"type": "wandb"}], 400, "integrations[0].wandb", "missing_required_parameter"),
+        ("integrations", [{"type": "wandb", "wandb": {}}], 400, "integrations[0].wandb.project", "missing_required_parameter"),
+        ("integrations", [{"type": "wandb", "wandb": {"project": "x"}}] * 6, 400, "integrations", "invalid_value"),
+        ("hyperparameters", {"n_epochs": 51}, 400, "hyperparameters.n_epochs", "invalid_value"),
+        ("hyperparameters", "auto", 400, "hyperparameters", "invalid_type"),
         ("touchstone", {"sampels_per_prompt": 4}, 400, "touchstone.sampels_per_prompt", "unknown_parameter"),
         ("touchstone", {"temperature": 3}, 400, "touchstone.temperature", "invalid_value"),
         ("touchstone", {"adapter": {"type": "lora", "rank": 0}}, 400, "touchstone.adapter.rank", "invalid_value"),
