@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
@@ -14,18 +13,17 @@ from api.body import JsonBody, json_schema_of
 from api.context import Context
 from api.jobs import service
 from api.jobs.curve import curve_tag, matches
+from api.jobs.filter import metadata_filter
 from api.jobs.rollouts import RolloutId, read_page
 from api.jobs.schemas import CreateJob, checkpoint_object, event_object, job_object
 from api.jobs.weights import adapter_tar, find_checkpoint, merged_tar
 from api.paging import list_object
-from core.errors import InvalidRequest
 from core.jobs.curve import curve_csv
 from core.jobs.types import JobCommand
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
 
 MAX_STEP = 2**31 - 1
-_METADATA = re.compile(r"metadata\[(.+)\]")
 
 Limit = Annotated[int, Query(ge=1, le=100)]
 Step = Annotated[int, Query(ge=0, le=MAX_STEP)]
@@ -48,8 +46,11 @@ def create_job(
 def list_jobs(
     request: Request, caller: CallerDep, context: ContextDep, after: str | None = None, limit: Limit = 20
 ) -> JSONResponse:
-    """The project's jobs, newest first; `metadata[key]=value` keeps those that carry the pair."""
-    page = context.jobs(caller.project_id).list(after=after, limit=limit, metadata=_metadata(request))
+    """The project's jobs, newest first; `metadata[key]=value` keeps those that carry the pair, `metadata=null` those without."""
+    wanted = metadata_filter(request.query_params.multi_items())
+    page = context.jobs(caller.project_id).list(
+        after=after, limit=limit, metadata=wanted, without_metadata="metadata" in request.query_params
+    )
     data = [job_object(job, context.settings.organization) for job in page.data]
     return JSONResponse(list_object(data, has_more=page.has_more))
 
@@ -157,12 +158,3 @@ async def download_weights(
 def _commanded(context: Context, caller: Caller, job_id: str, command: JobCommand) -> JSONResponse:
     job = context.jobs(caller.project_id).command(job_id, command)
     return JSONResponse(job_object(job, context.settings.organization))
-
-
-def _metadata(request: Request) -> dict[str, str] | None:
-    """The pairs of a query such as `metadata[owner]=me`."""
-    if "metadata" in request.query_params:
-        message = "Filter by single pairs: metadata[key]=value."
-        raise InvalidRequest(message, param="metadata", code="invalid_value")
-    names = {name: match[1] for name in request.query_params if (match := _METADATA.fullmatch(name))}
-    return {key: request.query_params[name] for name, key in names.items()} or None
