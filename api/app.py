@@ -8,23 +8,32 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from anyio import CapacityLimiter
+from core.uploads import MAX_PART_BYTES
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from api import health
 from api.chat import routes as chat
 from api.chat.client import SamplerClient
-from api.context import Context
+from api.context import Context, Lookups
 from api.errors import install_error_handlers
 from api.files import routes as files
 from api.graders import routes as graders
 from api.jobs import routes as jobs
 from api.middleware import BodyLimit, ReplyHeaders
 from api.models import routes as models
+from api.uploads import routes as uploads
+from api.webhooks import routes as webhooks
 from core.db import Database
+from core.limits.base import Limits
+from core.limits.local import LocalRates
+from core.limits.shared import SharedRates
 from core.models import ModelRegistry
+from core.outbound import Outbound
 from core.processes import SocketService
+from core.security.box import SecretBox
 from core.security.keys import KeyStore
+from core.security.uses import LastUses
 from core.settings import Settings
 from core.storage.build import open_store
 from graders.sandbox.client import SandboxClient
@@ -32,8 +41,11 @@ from graders.sandbox.client import SandboxClient
 MAX_JSON_BYTES = 8 * 1024 * 1024
 FORM_OVERHEAD_BYTES = 64 * 1024
 """What the other parts of an upload's form may take beside its file."""
-MAX_UPLOADS = 32
-"""Files taken in at the same time; more wait."""
+MAX_INTAKE = 32
+"""Files and parts taken in at the same time; more wait."""
+MAX_JOINING = 4
+"""Uploads whose parts are joined at the same time; more wait."""
+MAX_WEBHOOK_TESTS = 8
 SAMPLER_START_SECONDS = 180.0
 
 
@@ -45,9 +57,12 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Touchstone", version=version("touchstone-rft"), lifespan=_lifespan, redirect_slashes=False)
     app.state.context = _context(settings)
     install_error_handlers(app)
-    for router in (health.router, files.router, jobs.router, graders.router, models.router, chat.router):
+    for router in (health.router, files.router, uploads.router, jobs.router, graders.router, models.router, chat.router, webhooks.router):
         app.include_router(router)
-    limits = {"/v1/files": settings.max_file_bytes + FORM_OVERHEAD_BYTES}
+    limits = {
+        "/v1/files": settings.max_file_bytes + FORM_OVERHEAD_BYTES,
+        "/v1/uploads/[^/]+/parts": MAX_PART_BYTES + FORM_OVERHEAD_BYTES,
+    }
     app.add_middleware(BodyLimit, default=MAX_JSON_BYTES, limits=limits)
     app.add_middleware(ReplyHeaders, organization=settings.organization)
     return app
@@ -59,15 +74,24 @@ def _context(settings: Settings) -> Context:
     argv = [sys.executable, "-m", "worker.sampler", "--socket", "{socket}", "--follow-stdin"]
     sampler = SocketService(argv, env=settings.environment(), log=log, start_seconds=SAMPLER_START_SECONDS)
     database = Database(settings.database_url)
+    keys = KeyStore(database)
     return Context(
         settings=settings,
         database=database,
         objects=open_store(settings.object_store_url),
-        keys=KeyStore(database),
+        keys=keys,
+        lookups=Lookups.over(database, keys),
+        uses=LastUses(keys),
+        rates=SharedRates(settings.redis_url) if settings.redis_url else LocalRates(),
+        limits=Limits.default(settings),
         models=ModelRegistry.load(settings),
         sandbox=SandboxClient(settings.grader_python),
         sampler=SamplerClient(sampler),
-        uploads=CapacityLimiter(MAX_UPLOADS),
+        intake=CapacityLimiter(MAX_INTAKE),
+        joining=CapacityLimiter(MAX_JOINING),
+        outbound=Outbound(allow_private=settings.allow_private_urls),
+        box=SecretBox.load(settings),
+        webhook_tests=CapacityLimiter(MAX_WEBHOOK_TESTS),
     )
 
 
@@ -78,4 +102,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
     await context.sampler.close()
     await run_in_threadpool(context.sandbox.close)
+    context.outbound.close()
+    for part in (context.lookups, context.uses, context.rates):
+        part.close()
     context.database.dispose()

@@ -1,14 +1,23 @@
-"""Who is calling: the bearer key of a request names its project."""
+"""Who is calling: the bearer key of a request names its project, tells what it may do there, and how often."""
 
 from __future__ import annotations
 
+import hmac
+import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from api.context import Context, get_context
+from core.errors import Forbidden, RateLimited, Unauthorized
+from core.security.admin_keys import AdminKeyStore
+from core.security.keys import Holder, digest_of, incorrect
+from core.security.scopes import allows, scope_of
+from core.security.secrets import ADMIN_PREFIX
+from core.security.uses import RESOLUTION_SECONDS
 
 
 @dataclass(frozen=True)
@@ -20,16 +29,71 @@ class Caller:
 
 
 _bearer = HTTPBearer(auto_error=False, description="A key made by `rft keys create`.")
+_Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def caller(
-    context: Annotated[Context, Depends(get_context)],
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Caller:
-    """The owner of the request's key; raises `Unauthorized`."""
-    key = context.keys.authenticate(None if credentials is None else credentials.credentials)
-    return Caller(project_id=key.project_id, key_id=key.id)
+async def caller(request: Request, credentials: _Credentials) -> Caller:
+    """The owner of the request's key; raises `Unauthorized`, `Forbidden`, `RateLimited`.
+
+    The key is looked up for every request: one that is revoked opens nothing from that moment on, in all API processes.
+    """
+    context: Context = request.app.state.context
+    secret = None if credentials is None else credentials.credentials
+    holder = await context.lookups.holders.get(digest_of(secret))
+    if holder is None:
+        raise await _refusal(context, secret or "")
+    _check(holder, request)
+    if holder.last_used_at is None or time.time() - holder.last_used_at >= RESOLUTION_SECONDS:
+        context.uses.note(holder.key_id)
+    rate = await context.rates.take(holder.project_id, holder.requests_per_minute or context.limits.requests_per_minute)
+    request.scope["state"]["rate"] = rate
+    if rate.retry_seconds is not None:
+        message = (
+            f"Rate limit reached for requests in the project {holder.project_id}: {rate.limit} a minute. "
+            f"Please try again in {rate.retry_seconds:.3g} s."
+        )
+        raise RateLimited(message, retry_seconds=rate.retry_seconds)
+    return Caller(project_id=holder.project_id, key_id=holder.key_id)
 
 
 CallerDep = Annotated[Caller, Depends(caller)]
 ContextDep = Annotated[Context, Depends(get_context)]
+
+
+async def administrator(context: ContextDep, credentials: _Credentials) -> None:
+    """Lets admin keys in: `RFT_ADMIN_KEY` and those in the database. Raises `Unauthorized`, for a project's key `Forbidden`."""
+    secret = None if credentials is None else credentials.credentials
+    digest = digest_of(secret)
+    if await _is_admin(context, secret or ""):
+        return
+    if await context.lookups.holders.get(digest) is not None:
+        raise Forbidden("This route manages the organization and needs an admin key: RFT_ADMIN_KEY, or one made with it.")
+    raise incorrect(secret)
+
+
+def _check(holder: Holder, request: Request) -> None:
+    if holder.archived:
+        raise Forbidden("The project of this API key has been archived.", code="project_archived")
+    project = request.headers.get("openai-project")
+    if project and project != holder.project_id:
+        raise Unauthorized("OpenAI-Project header should match project for API key", code="mismatched_project")
+    if holder.scopes:
+        needed = scope_of(request.method, request.url.path.split("/")[2])
+        if not allows(holder.scopes, needed):
+            message = f"You have insufficient permissions for this operation. Missing scopes: {needed}."
+            raise Forbidden(message, code="missing_scope")
+
+
+async def _refusal(context: Context, secret: str) -> Unauthorized | Forbidden:
+    if await _is_admin(context, secret):
+        return Forbidden("An admin key opens the routes below /v1/organization only; this one needs a project's key.")
+    return incorrect(secret)
+
+
+async def _is_admin(context: Context, secret: str) -> bool:
+    own = context.settings.admin_key
+    if own and hmac.compare_digest(secret.encode(), own.encode()):
+        return True
+    if not secret.startswith(ADMIN_PREFIX):
+        return False
+    return await run_in_threadpool(AdminKeyStore(context.database).opens, secret)

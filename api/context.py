@@ -3,20 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from anyio import CapacityLimiter
+from core.uploads import UploadStore
 from fastapi import Request
 
 from api.chat.client import SamplerClient
+from core.batching import Batched
 from core.db import Database
 from core.files import FileStore
 from core.jobs.sql_events import SqlEventLog
+from core.jobs.sql_lookups import EventQuery, JobKey, find_events, find_jobs
 from core.jobs.sql_store import SqlJobStore
+from core.jobs.types import Event, Job, Page
+from core.limits.base import Limits, RateLimiter
 from core.models import ModelRegistry
-from core.security.keys import KeyStore
+from core.outbound import Outbound
+from core.security.box import SecretBox
+from core.security.keys import Holder, KeyStore
+from core.security.uses import LastUses
 from core.settings import Settings
 from core.storage.base import ObjectStore
+from core.webhooks.store import WebhookStore
 from graders.base import Sandbox
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """What nearly every request asks for, looked up for many requests at once."""
+
+    holders: Batched[str, Holder]
+    """Of keys, by the digests of their secrets."""
+    jobs: Batched[JobKey, Job]
+    events: Batched[EventQuery, Page[Event]]
+
+    @classmethod
+    def over(cls, database: Database, keys: KeyStore) -> Lookups:
+        """The look-ups in one database."""
+        return cls(
+            holders=Batched(keys.find, "keys"),
+            jobs=Batched(partial(find_jobs, database), "jobs"),
+            events=Batched(partial(find_events, database), "events"),
+        )
+
+    def close(self) -> None:
+        """End their threads."""
+        for lookup in (self.holders, self.jobs, self.events):
+            lookup.close()
 
 
 @dataclass(frozen=True)
@@ -27,15 +61,31 @@ class Context:
     database: Database
     objects: ObjectStore
     keys: KeyStore
+    lookups: Lookups
+    uses: LastUses
+    rates: RateLimiter
+    limits: Limits
+    """Of a project that has none of its own."""
     models: ModelRegistry
     sandbox: Sandbox
     sampler: SamplerClient
-    uploads: CapacityLimiter
-    """Threads for uploads, apart from those of all other requests: slow clients may hold every one of them."""
+    intake: CapacityLimiter
+    """Threads that take in files, apart from those of all other requests: slow clients may hold every one of them."""
+    joining: CapacityLimiter
+    """Threads that join the parts of uploads: many gigabytes each."""
+    outbound: Outbound
+    """For requests to URLs of clients."""
+    box: SecretBox
+    webhook_tests: CapacityLimiter
+    """Threads for tests of webhook endpoints, which may take their time to answer."""
 
     def files(self, project_id: str) -> FileStore:
         """The project's files."""
         return FileStore(self.database, self.objects, project_id, self.settings.max_file_bytes)
+
+    def uploads(self, project_id: str) -> UploadStore:
+        """The project's uploads, files that come in parts."""
+        return UploadStore(self.database, self.objects, project_id, self.settings.max_upload_bytes)
 
     def jobs(self, project_id: str) -> SqlJobStore:
         """The project's jobs."""
@@ -45,8 +95,12 @@ class Context:
         """The history of the project's jobs."""
         return SqlEventLog(self.database, project_id)
 
+    def webhooks(self, project_id: str) -> WebhookStore:
+        """The project's webhook endpoints."""
+        return WebhookStore(self.database, self.box, project_id)
 
-def get_context(request: Request) -> Context:
-    """The context of the app that serves this request."""
+
+async def get_context(request: Request) -> Context:
+    """The context of the app that serves this request. Asynchronous, so that it costs no thread."""
     context: Context = request.app.state.context
     return context

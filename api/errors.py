@@ -6,6 +6,7 @@ expected becomes a plain 500 in `api.middleware`, where the request's id is know
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -15,11 +16,13 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from api.validation import complaint
-from core.errors import RftError
+from core.errors import RateLimited, RftError
 
 Json = dict[str, Any]
 
 RETRY_AFTER_SECONDS = "5"
+NO_RETRY = {"x-should-retry": "false"}
+"""For errors that the same request meets again: OpenAI's client would repeat some of them all the same."""
 
 
 def envelope(message: str, *, kind: str = "invalid_request_error", param: str | None = None, code: str | None = None) -> Json:
@@ -33,13 +36,20 @@ def error_body(error: RftError) -> Json:
 
 
 def error_reply(error: RftError) -> JSONResponse:
-    """The reply to one of our own errors."""
-    headers = {}
-    if error.status == 401:
-        headers["www-authenticate"] = "Bearer"
+    """The reply to one of our own errors, with what a client needs to know before it tries again."""
+    return JSONResponse(error_body(error), status_code=error.status, headers=_error_headers(error))
+
+
+def _error_headers(error: RftError) -> dict[str, str]:
+    if isinstance(error, RateLimited):
+        milliseconds = math.ceil(error.retry_seconds * 1000)
+        return {"retry-after": str(math.ceil(error.retry_seconds)), "retry-after-ms": str(milliseconds)}
     if error.status == 503:
-        headers["retry-after"] = RETRY_AFTER_SECONDS
-    return JSONResponse(error_body(error), status_code=error.status, headers=headers)
+        return {"retry-after": RETRY_AFTER_SECONDS, "retry-after-ms": f"{RETRY_AFTER_SECONDS}000"}
+    if error.status == 401:
+        return {"www-authenticate": "Bearer", **NO_RETRY}
+    passing = error.status == 408 or (error.status >= 500 and error.status != 507)
+    return {} if passing else NO_RETRY
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -69,4 +79,4 @@ def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     else:
         body = envelope(str(problem.detail))
     headers: Mapping[str, str] | None = problem.headers
-    return JSONResponse(body, status_code=problem.status_code, headers=dict(headers or {}))
+    return JSONResponse(body, status_code=problem.status_code, headers={**NO_RETRY, **(headers or {})})

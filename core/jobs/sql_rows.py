@@ -26,8 +26,13 @@ def find_job(session: Session, project_id: str, job_id: str, *, lock: bool = Fal
     query = select(JobRow).where(JobRow.id == job_id, JobRow.project_id == project_id)
     row = session.scalar(query.with_for_update() if lock else query)
     if row is None:
-        raise NotFound(f"Could not find fine tune: {job_id}", param="fine_tune_id", code="fine_tune_not_found")
+        raise no_such_job(job_id)
     return row
+
+
+def no_such_job(job_id: str) -> NotFound:
+    """The error for the id of no job of the project."""
+    return NotFound(f"Could not find fine tune: {job_id}", param="fine_tune_id", code="fine_tune_not_found")
 
 
 def move(session: Session, job: JobRow, command: JobCommand, now: float) -> None:

@@ -1,32 +1,20 @@
-"""Bearer keys: `rft_sk_`, 37 random characters, 6 of a checksum. Only a key's sha256 is kept, and keys are found by it.
-
-A fast hash is enough, since nobody can guess 37 random characters; the prefix lets secret scanners find leaked keys; the
-checksum turns typing errors away before the database is asked.
-"""
+"""The keys of projects: made, found, changed, rotated and revoked. `core.security.secrets` tells what a secret looks like."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import string
-import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from core.db import Database
 from core.errors import InvalidRequest, NotFound, Unauthorized
-from core.ids import new_id, random_text
-from core.tables import ApiKeyRow
-
-PREFIX = "rft_sk_"
-_RANDOM = 37
-_CHECKSUM = 6
-_BASE62 = string.digits + string.ascii_letters
-_OURS = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_RANDOM + _CHECKSUM}}}")
-_SENDABLE = re.compile(r"[!-~]{1,512}")
-"""What fits behind `Authorization: Bearer`."""
+from core.ids import new_id
+from core.security.scopes import checked
+from core.security.secrets import digest, mask, new_secret, plausible
+from core.tables import ApiKeyRow, ProjectRow
 
 
 @dataclass(frozen=True)
@@ -40,6 +28,22 @@ class Key:
     created_at: float
     expires_at: float | None
     revoked_at: float | None
+    scopes: tuple[str, ...] = ()
+    last_used_at: float | None = None
+    service_account_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whom a good key lets in: its project, what it may do there, and how often."""
+
+    key_id: str
+    project_id: str
+    archived: bool
+    scopes: tuple[str, ...]
+    requests_per_minute: int | None
+    """The project's own limit; None where the service's default holds."""
+    last_used_at: float | None
 
 
 class KeyStore:
@@ -48,18 +52,36 @@ class KeyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, project_id: str, name: str, secret: str | None = None, expires_at: float | None = None) -> tuple[Key, str]:
-        """Make a key of the project; returns it with its secret, which cannot be had again.
+    def create(
+        self,
+        project_id: str,
+        name: str,
+        secret: str | None = None,
+        *,
+        expires_in: float | None = None,
+        scopes: Sequence[str] = (),
+        service_account_id: str | None = None,
+    ) -> tuple[Key, str]:
+        """Make a key of the project, good for `expires_in` seconds; returns it with its secret, which cannot be had again.
 
         With a `secret` of one's own, a key of that secret which exists already is returned as it is, revoked or not. Raises
-        `InvalidRequest` for a secret that fits no header, or belongs to another project.
+        `InvalidRequest` for a secret that fits no header or belongs to another project, and for an unknown scope.
         """
         if secret is None:
             secret = new_secret()
-        elif not _SENDABLE.fullmatch(secret) or not _plausible(secret):
+        elif not plausible(secret):
             raise InvalidRequest("The API key must be 1 to 512 visible ASCII characters without a typing error.", param="api_key")
+        row = ApiKeyRow(
+            id=new_id("key_"),
+            project_id=project_id,
+            name=name,
+            digest=digest(secret),
+            hint=mask(secret),
+            scopes=list(checked(scopes)),
+            service_account_id=service_account_id,
+        )
         try:
-            return self._existing(project_id, secret) or self._insert(project_id, name, secret, expires_at), secret
+            return self._existing(project_id, secret) or self._insert(row, expires_in), secret
         except IntegrityError:
             # A process that started at the same time was faster. Anything else wrong with the row shows here.
             existing = self._existing(project_id, secret)
@@ -67,26 +89,39 @@ class KeyStore:
                 raise
             return existing, secret
 
-    def authenticate(self, secret: str | None) -> Key:
-        """The key of this secret; raises `Unauthorized`, in the same words for unknown, expired and revoked ones."""
-        if not secret:
-            raise Unauthorized(
-                "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
-                "(i.e. Authorization: Bearer YOUR_KEY)."
-            )
-        row = None
-        if _SENDABLE.fullmatch(secret) and _plausible(secret):
-            now = self._database.now
-            query = select(ApiKeyRow).where(
-                ApiKeyRow.digest == _digest(secret),
-                ApiKeyRow.revoked_at.is_(None),
-                or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > now),
-            )
-            with self._database.read() as session:
-                row = session.scalars(query).one_or_none()
-        if row is None:
-            raise Unauthorized(f"Incorrect API key provided: {mask(secret)}. You can make a key with `rft keys create`.")
-        return _key(row)
+    def find(self, digests: Sequence[str]) -> Mapping[str, Holder]:
+        """The holders of those keys among the digests that are good now: known, not revoked, not expired."""
+        query = (
+            select(ApiKeyRow.__table__, ProjectRow.archived_at, ProjectRow.requests_per_minute)
+            .join(ProjectRow, ProjectRow.project_id == ApiKeyRow.project_id)
+            .where(ApiKeyRow.digest.in_(digests), _good(self._database.now))
+        )
+        with self._database.read() as session:
+            return {
+                row.digest: Holder(
+                    key_id=row.id,
+                    project_id=row.project_id,
+                    archived=row.archived_at is not None,
+                    scopes=tuple(row.scopes),
+                    requests_per_minute=row.requests_per_minute,
+                    last_used_at=row.last_used_at,
+                )
+                for row in session.execute(query)
+            }
+
+    def authenticate(self, secret: str | None) -> Holder:
+        """The holder of this secret; raises `Unauthorized`, in the same words for unknown, expired and revoked ones."""
+        found = digest_of(secret)
+        holder = self.find([found]).get(found)
+        if holder is None:
+            raise incorrect(secret)
+        return holder
+
+    def used(self, key_ids: Sequence[str]) -> None:
+        """Note that these keys are in use now."""
+        with self._database.begin() as session:
+            now = self._database.time(session)
+            session.execute(update(ApiKeyRow).where(ApiKeyRow.id.in_(key_ids)).values(last_used_at=now))
 
     def list(self, project_id: str) -> tuple[Key, ...]:
         """The project's keys, newest first, revoked and expired ones included."""
@@ -95,72 +130,109 @@ class KeyStore:
             rows = session.scalars(query.order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id.desc()))
             return tuple(_key(row) for row in rows)
 
+    def list_good(self, project_id: str) -> tuple[Key, ...]:
+        """The project's keys that open it now, newest first."""
+        query = select(ApiKeyRow).where(ApiKeyRow.project_id == project_id, _good(self._database.now))
+        with self._database.read() as session:
+            rows = session.scalars(query.order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id.desc()))
+            return tuple(_key(row) for row in rows)
+
     def revoke(self, project_id: str, key_id: str) -> Key:
         """Make a key useless from now on; raises `NotFound`. Revoking twice changes nothing."""
-        query = select(ApiKeyRow).where(ApiKeyRow.project_id == project_id, ApiKeyRow.id == key_id)
         with self._database.begin() as session:
-            row = session.scalars(query.with_for_update()).one_or_none()
-            if row is None:
-                raise NotFound(f"No such API key: {key_id}", param="id")
+            row = _locked(session, project_id, key_id)
             if row.revoked_at is None:
                 row.revoked_at = self._database.time(session)
             return _key(row)
 
+    def change(
+        self, project_id: str, key_id: str, *, expires_in: float | None = None, scopes: Sequence[str] | None = None
+    ) -> Key:
+        """Set when a good key expires, what it may do, or both; raises `NotFound` for any other, `InvalidRequest` for a scope."""
+        with self._database.begin() as session:
+            row = self._good_row(session, project_id, key_id)
+            if expires_in is not None:
+                row.expires_at = self._database.time(session) + expires_in
+            if scopes is not None:
+                row.scopes = list(checked(scopes))
+            return _key(row)
+
+    def rotate(self, project_id: str, key_id: str, *, overlap: float) -> tuple[Key, str]:
+        """A new key in the place of a good one, which works on for `overlap` seconds at most; raises `NotFound` for any other."""
+        secret = new_secret()
+        with self._database.begin() as session:
+            old = self._good_row(session, project_id, key_id)
+            now = self._database.time(session)
+            new = ApiKeyRow(
+                id=new_id("key_"),
+                project_id=project_id,
+                name=old.name,
+                digest=digest(secret),
+                hint=mask(secret),
+                created_at=now,
+                expires_at=None if old.expires_at is None else now + (old.expires_at - old.created_at),
+                scopes=old.scopes,
+                service_account_id=old.service_account_id,
+            )
+            old.expires_at = min(now + overlap, old.expires_at or float("inf"))
+            session.add(new)
+            return _key(new), secret
+
+    def _good_row(self, session: Session, project_id: str, key_id: str) -> ApiKeyRow:
+        row = _locked(session, project_id, key_id)
+        if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= self._database.time(session)):
+            raise _no_such_key(key_id)
+        return row
+
     def _existing(self, project_id: str, secret: str) -> Key | None:
         with self._database.read() as session:
-            # The one query for a digest in all projects besides `authenticate`: a secret opens one project only.
-            row = session.scalars(select(ApiKeyRow).where(ApiKeyRow.digest == _digest(secret))).one_or_none()
+            # A query for a digest in all projects, as in `find`: a secret opens one project only.
+            row = session.scalars(select(ApiKeyRow).where(ApiKeyRow.digest == digest(secret))).one_or_none()
         if row is None:
             return None
         if row.project_id != project_id:
             raise InvalidRequest("This API key belongs to another project.", param="api_key")
         return _key(row)
 
-    def _insert(self, project_id: str, name: str, secret: str, expires_at: float | None) -> Key:
+    def _insert(self, row: ApiKeyRow, expires_in: float | None) -> Key:
         with self._database.begin() as session:
-            row = ApiKeyRow(
-                id=new_id("key_"),
-                project_id=project_id,
-                name=name,
-                digest=_digest(secret),
-                hint=mask(secret),
-                created_at=self._database.time(session),
-                expires_at=expires_at,
-                revoked_at=None,
-            )
+            row.created_at = self._database.time(session)
+            row.expires_at = None if expires_in is None else row.created_at + expires_in
             session.add(row)
         return _key(row)
 
 
-def new_secret() -> str:
-    """A fresh secret with its checksum."""
-    body = PREFIX + random_text(_RANDOM)
-    return body + _checksum(body)
+def digest_of(secret: str | None) -> str:
+    """What the key of a request's secret is found by; raises `Unauthorized` where there is none or no key can have it."""
+    if not secret:
+        raise Unauthorized(
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
+            "(i.e. Authorization: Bearer YOUR_KEY)."
+        )
+    if not plausible(secret):
+        raise incorrect(secret)
+    return digest(secret)
 
 
-def mask(secret: str) -> str:
-    """The secret's first five and last two characters, or none where that would show a good part of it or is no text."""
-    if len(secret) < 16 or not _SENDABLE.fullmatch(secret):
-        return "***"
-    return f"{secret[:5]}***{secret[-2:]}"
+def incorrect(secret: str | None) -> Unauthorized:
+    """The error for a key that is unknown, expired or revoked."""
+    return Unauthorized(f"Incorrect API key provided: {mask(secret or '')}. You can make a key with `rft keys create`.")
 
 
-def _plausible(secret: str) -> bool:
-    """False for a secret of our own form whose checksum is wrong. An operator's own secrets have other forms."""
-    return not _OURS.fullmatch(secret) or secret[-_CHECKSUM:] == _checksum(secret[:-_CHECKSUM])
+def _good(now: ColumnElement[float]) -> ColumnElement[bool]:
+    return ApiKeyRow.revoked_at.is_(None) & or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > now)
 
 
-def _checksum(text: str) -> str:
-    value = zlib.crc32(text.encode())
-    digits = ""
-    for _ in range(_CHECKSUM):
-        value, digit = divmod(value, len(_BASE62))
-        digits = _BASE62[digit] + digits
-    return digits
+def _locked(session: Session, project_id: str, key_id: str) -> ApiKeyRow:
+    query = select(ApiKeyRow).where(ApiKeyRow.project_id == project_id, ApiKeyRow.id == key_id)
+    row = session.scalars(query.with_for_update()).one_or_none()
+    if row is None:
+        raise _no_such_key(key_id)
+    return row
 
 
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+def _no_such_key(key_id: str) -> NotFound:
+    return NotFound(f"No such API key: {key_id}", param="id")
 
 
 def _key(row: ApiKeyRow) -> Key:
@@ -172,4 +244,7 @@ def _key(row: ApiKeyRow) -> Key:
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        scopes=tuple(row.scopes),
+        last_used_at=row.last_used_at,
+        service_account_id=row.service_account_id,
     )

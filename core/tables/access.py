@@ -46,7 +46,7 @@ class ApiKeyRow(Base):
     created_at: Mapped[float]
     expires_at: Mapped[float | None]
     revoked_at: Mapped[float | None]
-    scopes: Mapped[list[str]] = mapped_column(default=list)
+    scopes: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     """Empty: everything its project may do."""
     last_used_at: Mapped[float | None]
     service_account_id: Mapped[str | None]

@@ -1,0 +1,1 @@
+"""What a project may use: requests a minute, jobs, stored bytes."""
