@@ -108,6 +108,12 @@ class SqlJobStore:
             rows = session.scalars(query.order_by(CheckpointRow.step.desc()).limit(limit + 1)).all()
             return Page(tuple(checkpoint_of(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
+    def checkpoint(self, checkpoint_id: str) -> Checkpoint | None:
+        """The project's checkpoint of this id, if it exists."""
+        with self._database.read() as session:
+            row = session.get(CheckpointRow, checkpoint_id)
+            return None if row is None or row.project_id != self._project_id else checkpoint_of(row)
+
     def steps(self, job_id: str, *, after_step: int) -> Sequence[Json]:
         """Metrics of the committed steps above `after_step`, in order; raises `NotFound`."""
         with self._database.read() as session:
