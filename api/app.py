@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from anyio import CapacityLimiter
-from core.uploads import MAX_PART_BYTES
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
@@ -30,12 +28,14 @@ from core.limits.local import LocalRates
 from core.limits.shared import SharedRates
 from core.models import ModelRegistry
 from core.outbound import Outbound
-from core.processes import SocketService
+from core.sampler import sampler_service
 from core.security.box import SecretBox
 from core.security.keys import KeyStore
 from core.security.uses import LastUses
 from core.settings import Settings
 from core.storage.build import open_store
+from core.uploads import MAX_PART_BYTES
+from graders.judges.pool import JudgePool
 from graders.sandbox.client import SandboxClient
 
 MAX_JSON_BYTES = 8 * 1024 * 1024
@@ -46,7 +46,8 @@ MAX_INTAKE = 32
 MAX_JOINING = 4
 """Uploads whose parts are joined at the same time; more wait."""
 MAX_WEBHOOK_TESTS = 8
-SAMPLER_START_SECONDS = 180.0
+MAX_GRADING = 32
+"""Graders tried out at the same time; more wait."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -57,7 +58,16 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Touchstone", version=version("touchstone-rft"), lifespan=_lifespan, redirect_slashes=False)
     app.state.context = _context(settings)
     install_error_handlers(app)
-    for router in (health.router, files.router, uploads.router, jobs.router, graders.router, models.router, chat.router, webhooks.router):
+    for router in (
+        health.router,
+        files.router,
+        uploads.router,
+        jobs.router,
+        graders.router,
+        models.router,
+        chat.router,
+        webhooks.router,
+    ):
         app.include_router(router)
     limits = {
         "/v1/files": settings.max_file_bytes + FORM_OVERHEAD_BYTES,
@@ -69,10 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _context(settings: Settings) -> Context:
-    log = settings.data_dir / "logs" / "sampler.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    argv = [sys.executable, "-m", "worker.sampler", "--socket", "{socket}", "--follow-stdin"]
-    sampler = SocketService(argv, env=settings.environment(), log=log, start_seconds=SAMPLER_START_SECONDS)
+    sampler, models = sampler_service(settings), ModelRegistry.load(settings)
     database = Database(settings.database_url)
     keys = KeyStore(database)
     return Context(
@@ -84,9 +91,11 @@ def _context(settings: Settings) -> Context:
         uses=LastUses(keys),
         rates=SharedRates(settings.redis_url) if settings.redis_url else LocalRates(),
         limits=Limits.default(settings),
-        models=ModelRegistry.load(settings),
+        models=models,
         sandbox=SandboxClient(settings.grader_python),
         sampler=SamplerClient(sampler),
+        judges=JudgePool(models, sampler),
+        grading=CapacityLimiter(MAX_GRADING),
         intake=CapacityLimiter(MAX_INTAKE),
         joining=CapacityLimiter(MAX_JOINING),
         outbound=Outbound(allow_private=settings.allow_private_urls),
@@ -100,6 +109,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Ends the child processes and the connections with the app."""
     yield
     context: Context = app.state.context
+    await run_in_threadpool(context.judges.close)
     await context.sampler.close()
     await run_in_threadpool(context.sandbox.close)
     context.outbound.close()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from anyio import CapacityLimiter
-from core.uploads import UploadStore
 from fastapi import Request
 
 from api.chat.client import SamplerClient
@@ -25,8 +24,11 @@ from core.security.keys import Holder, KeyStore
 from core.security.uses import LastUses
 from core.settings import Settings
 from core.storage.base import ObjectStore
+from core.uploads import UploadStore
 from core.webhooks.store import WebhookStore
 from graders.base import Sandbox
+from graders.judges.pool import JudgePool
+from graders.parts import GraderParts
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class Context:
     models: ModelRegistry
     sandbox: Sandbox
     sampler: SamplerClient
+    judges: JudgePool
+    grading: CapacityLimiter
+    """Threads that try graders out, apart from those of all other requests: judges and endpoints may take minutes."""
     intake: CapacityLimiter
     """Threads that take in files, apart from those of all other requests: slow clients may hold every one of them."""
     joining: CapacityLimiter
@@ -86,6 +91,10 @@ class Context:
     def uploads(self, project_id: str) -> UploadStore:
         """The project's uploads, files that come in parts."""
         return UploadStore(self.database, self.objects, project_id, self.settings.max_upload_bytes)
+
+    def grader_parts(self) -> GraderParts:
+        """What graders are tried out with."""
+        return GraderParts(lambda: self.sandbox, self.judges, self.outbound, self.settings.allow_private_urls)
 
     def jobs(self, project_id: str) -> SqlJobStore:
         """The project's jobs."""
