@@ -18,6 +18,9 @@ from core.storage.base import ObjectKey, ObjectStore, Stored
 from core.tables import FileRow
 
 MAX_FILENAME = 255
+RETRY_SECONDS = 600.0
+"""How long a create call that comes again is taken for the same one: OpenAI's client sends no idempotency key."""
+_CHUNK_BYTES = 1 << 20
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories: control characters, surrogates, line and paragraph separators."""
 
@@ -59,9 +62,8 @@ class FileStore:
 
         Raises `TooLarge` past the limit, `StorageFull`, and what `chunks` raises; nothing is kept then.
         """
-        key = ObjectKey.of(self._project_id, "files", new_id("file-"))
         try:
-            return self._objects.put(key, chunks, max_bytes=self._max_bytes)
+            return self._objects.put(new_file_key(self._project_id), chunks, max_bytes=self._max_bytes)
         except TooLarge:
             raise TooLarge(f"The file is larger than the limit of {self._max_bytes} bytes.", param="file") from None
 
@@ -69,33 +71,48 @@ class FileStore:
         """Drop received bytes that become no file."""
         self._objects.delete(stored.key)
 
-    def add(self, stored: Stored, filename: str, purpose: str, expires_after: int | None = None) -> File:
-        """Make a file of received bytes. Raises `InvalidRequest` for a bad name; the bytes are dropped then."""
+    def add(
+        self, stored: Stored, filename: str, purpose: str, expires_after: int | None = None, *, is_retry: bool = False
+    ) -> File:
+        """Make a file of received bytes. Raises `InvalidRequest` for a bad name; the bytes are dropped then.
+
+        Where the call `is_retry`, the same file made shortly before is returned, and the bytes are dropped.
+        """
         try:
             check_filename(filename)
             with self._database.begin() as session:
                 now = self._database.time(session)
-                row = FileRow(
-                    id=stored.key.segments[-1],
-                    project_id=self._project_id,
-                    filename=filename,
-                    purpose=purpose,
-                    bytes=stored.bytes,
-                    sha256=stored.sha256,
-                    object_key=str(stored.key),
-                    created_at=now,
-                    expires_at=None if expires_after is None else now + expires_after,
-                )
-                session.add(row)
+                new = new_file_row(stored, self._project_id, filename, purpose, now, expires_after)
+                row = self._made_before(session, new) if is_retry else None
+                if row is None:
+                    row = new
+                    session.add(row)
+                file = file_of(row)
         except BaseException:
             self.discard(stored)
             raise
-        return _file(row)
+        if row is not new:
+            self.discard(stored)
+        return file
+
+    def _made_before(self, session: Session, new: FileRow) -> FileRow | None:
+        """The newest file that differs from `new` in nothing but its id, of the last `RETRY_SECONDS`."""
+        lifetime = None if new.expires_at is None else new.expires_at - new.created_at
+        query = self._visible().where(
+            FileRow.created_at >= new.created_at - RETRY_SECONDS,
+            FileRow.filename == new.filename,
+            FileRow.purpose == new.purpose,
+            FileRow.sha256 == new.sha256,
+            FileRow.bytes == new.bytes,
+        )
+        rows = session.scalars(query.order_by(FileRow.created_at.desc()))
+        same = (row for row in rows if (None if row.expires_at is None else row.expires_at - row.created_at) == lifetime)
+        return next(same, None)
 
     def get(self, file_id: str) -> File:
         """The file's description."""
         with self._database.read() as session:
-            return _file(self._row(session, file_id))
+            return file_of(self._row(session, file_id))
 
     def list(
         self, *, after: str | None = None, limit: int = 10_000, order: Literal["asc", "desc"] = "desc", purpose: str | None = None
@@ -113,7 +130,7 @@ class FileStore:
             columns = (FileRow.created_at, FileRow.id)
             query = query.order_by(*(column.desc() if order == "desc" else column for column in columns))
             rows = session.scalars(query.limit(limit + 1)).all()
-            return Page(tuple(_file(row) for row in rows[:limit]), has_more=len(rows) > limit)
+            return Page(tuple(file_of(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     def delete(self, file_id: str) -> None:
         """Remove the file: its row, then its bytes."""
@@ -131,16 +148,21 @@ class FileStore:
         except KeyError:
             raise _no_such_file(file_id, "id") from None
 
-    def chunks(self, file_id: str) -> Iterator[bytes]:
-        """The file's bytes; the id is checked at the call, before the first chunk is asked for."""
+    def chunks(self, file_id: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The file's bytes from `start` to before `stop`; the id is checked at the call, before the first chunk is asked for."""
         file = self.get(file_id)
-        return self._stream(file)
+        return self._stream(file, start, file.bytes if stop is None else stop)
 
-    def _stream(self, file: File) -> Iterator[bytes]:
+    def _stream(self, file: File, start: int, stop: int) -> Iterator[bytes]:
         try:
-            yield from self._objects.stream(ObjectKey.parse(file.object_key))
+            source = self._objects.open(ObjectKey.parse(file.object_key))
         except KeyError:
             raise _no_such_file(file.id, "id") from None
+        with source:
+            source.seek(start)
+            while start < stop and (chunk := source.read(min(_CHUNK_BYTES, stop - start))):
+                start += len(chunk)
+                yield chunk
 
     def _visible(self) -> Select[FileRow]:
         alive: ColumnElement[bool] = or_(FileRow.expires_at.is_(None), FileRow.expires_at > self._database.now)
@@ -153,21 +175,42 @@ class FileStore:
         return row
 
 
-def check_filename(filename: str) -> None:
+def check_filename(filename: str, param: str = "file") -> None:
     """Raises `InvalidRequest` unless the name is text of 1 to `MAX_FILENAME` printable characters. It may look like a path."""
     if not filename:
-        raise InvalidRequest("The file must have a filename.", param="file")
+        raise InvalidRequest("The file must have a filename.", param=param)
     if len(filename) > MAX_FILENAME:
-        raise InvalidRequest(f"The filename is longer than {MAX_FILENAME} characters.", param="file")
+        raise InvalidRequest(f"The filename is longer than {MAX_FILENAME} characters.", param=param)
     if any(unicodedata.category(character) in _UNPRINTABLE for character in filename):
-        raise InvalidRequest("The filename contains control characters.", param="file")
+        raise InvalidRequest("The filename contains control characters.", param=param)
+
+
+def new_file_key(project_id: str) -> ObjectKey:
+    """Where the bytes of a new file go; the key ends in the file's id."""
+    return ObjectKey.of(project_id, "files", new_id("file-"))
+
+
+def new_file_row(stored: Stored, project_id: str, filename: str, purpose: str, now: float, expires_after: int | None) -> FileRow:
+    """The row of a file whose bytes are stored under a `new_file_key`."""
+    return FileRow(
+        id=stored.key.segments[-1],
+        project_id=project_id,
+        filename=filename,
+        purpose=purpose,
+        bytes=stored.bytes,
+        sha256=stored.sha256,
+        object_key=str(stored.key),
+        created_at=now,
+        expires_at=None if expires_after is None else now + expires_after,
+    )
 
 
 def _no_such_file(file_id: str, param: str) -> NotFound:
     return NotFound(f"No such File object: {file_id}", param=param)
 
 
-def _file(row: FileRow) -> File:
+def file_of(row: FileRow) -> File:
+    """What a row tells."""
     return File(
         id=row.id,
         project_id=row.project_id,

@@ -128,6 +128,15 @@ class MultipartForm:
             raise InvalidForm(message, param=self._file_field)
 
 
+def not_empty(chunks: Iterator[bytes], param: str) -> Iterator[bytes]:
+    """The chunks; raises `InvalidRequest` where there is none."""
+    first = next(chunks, None)
+    if first is None:
+        raise InvalidRequest(f"The content of '{param}' is empty.", param=param, code="empty_file")
+    yield first
+    yield from chunks
+
+
 def _parser(content_type: str, events: _Events) -> MultipartParser:
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from api.auth import CallerDep, ContextDep
@@ -39,13 +39,14 @@ _UPLOAD_FORM: dict[str, Any] = {
 
 
 @router.post("", openapi_extra=_UPLOAD_FORM)
-async def create_file(request: Request, caller: CallerDep, context: ContextDep) -> JSONResponse:
-    """Upload a file. It is read in a thread that asks the event loop for one chunk after the other."""
+async def create_file(
+    request: Request, caller: CallerDep, context: ContextDep, x_stainless_retry_count: Annotated[str, Header()] = "0"
+) -> JSONResponse:
+    """Upload a file."""
     content_type = request.headers.get("content-type", "")
-    stream = request.stream()
-    files = context.files(caller.project_id)
-    file = await take_in(stream, partial(service.upload, files, content_type), limiter=context.uploads)
-    return JSONResponse(file_object(file))
+    is_retry = x_stainless_retry_count not in ("", "0")
+    work = partial(service.upload, context.files(caller.project_id), content_type, is_retry)
+    return JSONResponse(file_object(await take_in(request.stream(), work, limiter=context.intake)))
 
 
 @router.get("")

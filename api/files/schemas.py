@@ -10,6 +10,8 @@ Json = dict[str, Any]
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 """What a client may upload for. Only `fine-tune` means something to this service."""
+MIN_EXPIRY_SECONDS = 3600
+MAX_EXPIRY_SECONDS = 30 * 24 * 3600
 
 
 def file_object(file: File) -> Json:

@@ -1,18 +1,16 @@
-"""The rules of uploads."""
+"""The rules of files that come in one request."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from api.files.multipart import MultipartForm
-from api.files.schemas import PURPOSES
+from api.files.multipart import MultipartForm, not_empty
+from api.files.schemas import MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS, PURPOSES
 from core.errors import InvalidRequest
 from core.files import File, FileStore, check_filename
 
 FINE_TUNE = "fine-tune"
-MIN_EXPIRY_SECONDS = 3600
-MAX_EXPIRY_SECONDS = 2_592_000
 
 
 @dataclass(frozen=True)
@@ -21,11 +19,12 @@ class _Wishes:
     expires_after: int | None
 
 
-def upload(store: FileStore, content_type: str, chunks: Iterable[bytes]) -> File:
+def upload(store: FileStore, content_type: str, is_retry: bool, chunks: Iterable[bytes]) -> File:
     """Keep the file of a multipart form, streamed to the object store while it comes in.
 
     The other fields may stand before the file or behind it; what stands before is checked before the first byte is kept.
-    Raises `InvalidRequest` (400) for a wrong form, and `TooLarge`. Nothing is left then, nor where `chunks` breaks off.
+    Where the call `is_retry`, the file that it made before is returned. Raises `InvalidRequest` (400) for a wrong form, and
+    `TooLarge`. Nothing is left then, nor where `chunks` breaks off.
     """
     form = MultipartForm(content_type, chunks, file_field="file")
     filename = form.open_file()
@@ -34,33 +33,30 @@ def upload(store: FileStore, content_type: str, chunks: Iterable[bytes]) -> File
     check_filename(filename)
     if "purpose" in form.fields:
         _wishes(form.fields, filename)
-    stored = store.receive(_not_empty(form.file_chunks()))
+    stored = store.receive(not_empty(form.file_chunks(), "file"))
     try:
         form.close()
         wishes = _wishes(form.fields, filename)
     except BaseException:
         store.discard(stored)
         raise
-    return store.add(stored, filename, wishes.purpose, wishes.expires_after)
+    return store.add(stored, filename, wishes.purpose, wishes.expires_after, is_retry=is_retry)
 
 
-def _not_empty(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    first = next(chunks, None)
-    if first is None:
-        raise InvalidRequest("The file is empty.", param="file", code="empty_file")
-    yield first
-    yield from chunks
+def check_purpose(purpose: str, filename: str, *, param: str) -> None:
+    """Raises `InvalidRequest` for an unknown purpose, and for a name that does not go with it, as the parameter `param`."""
+    if purpose not in PURPOSES:
+        message = f"Invalid value for 'purpose': '{purpose[:64]}' is none of {', '.join(PURPOSES)}."
+        raise InvalidRequest(message, param="purpose", code="invalid_value")
+    if purpose == FINE_TUNE and not filename.lower().endswith(".jsonl"):
+        raise InvalidRequest("Files for fine-tuning must be JSON lines, with a name that ends in .jsonl.", param=param)
 
 
 def _wishes(fields: Mapping[str, str], filename: str) -> _Wishes:
     purpose = fields.get("purpose")
     if purpose is None:
         raise InvalidRequest("Missing required parameter: 'purpose'.", param="purpose", code="missing_required_parameter")
-    if purpose not in PURPOSES:
-        message = f"Invalid value for 'purpose': '{purpose[:64]}' is none of {', '.join(PURPOSES)}."
-        raise InvalidRequest(message, param="purpose", code="invalid_value")
-    if purpose == FINE_TUNE and not filename.lower().endswith(".jsonl"):
-        raise InvalidRequest("Files for fine-tuning must be JSON lines, with a name that ends in .jsonl.", param="file")
+    check_purpose(purpose, filename, param="file")
     return _Wishes(purpose, _expiry(fields))
 
 
