@@ -10,6 +10,7 @@ from typing import Any
 from graders.base import Grader
 from graders.endpoint import EndpointGrader
 from graders.label_model import label_model
+from graders.math.build import math_grader
 from graders.multi import MultiGrader
 from graders.parts import GraderParts
 from graders.python_grader import PythonGrader
@@ -17,6 +18,7 @@ from graders.score_model import score_model
 from graders.specs.base import GraderSpec
 from graders.specs.endpoint import Endpoint
 from graders.specs.label_model import LabelModel
+from graders.specs.math import MathEquality
 from graders.specs.multi import Multi
 from graders.specs.python import PythonSource
 from graders.specs.score_model import ScoreModel
@@ -50,6 +52,7 @@ _BUILDERS: dict[type[GraderSpec], Callable[[Any, GraderParts], Grader]] = {
     ScoreModel: lambda spec, parts: score_model(spec, parts.judges.get(spec.model), allow_private=parts.allow_private_urls),
     LabelModel: lambda spec, parts: label_model(spec, parts.judges.get(spec.model), allow_private=parts.allow_private_urls),
     Endpoint: lambda spec, parts: EndpointGrader(spec, parts.outbound),
+    MathEquality: math_grader,
     Multi: _multi,
 }
 """One entry for each of `graders.specs.TYPES`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from graders.specs.base import GraderSpec
 from graders.specs.endpoint import Endpoint
 from graders.specs.label_model import LabelModel
+from graders.specs.math import MathEquality
 from graders.specs.multi import Multi
 from graders.specs.python import PythonSource
 from graders.specs.score_model import ScoreModel
@@ -18,6 +19,7 @@ TYPES: dict[str, type[GraderSpec]] = {
     "score_model": ScoreModel,
     "label_model": LabelModel,
     "endpoint": Endpoint,
+    "math": MathEquality,
     "multi": Multi,
 }
 """The configuration behind each `type`."""
