@@ -15,11 +15,13 @@ from api.chat import routes as chat
 from api.chat.client import SamplerClient
 from api.context import Context, Lookups
 from api.errors import install_error_handlers
+from api.evals import routes as evals
 from api.files import routes as files
 from api.graders import routes as graders
 from api.jobs import routes as jobs
 from api.middleware import BodyLimit, ReplyHeaders
 from api.models import routes as models
+from api.permissions import routes as permissions
 from api.uploads import routes as uploads
 from api.webhooks import routes as webhooks
 from core.db import Database
@@ -66,6 +68,8 @@ def create_app(settings: Settings) -> FastAPI:
         graders.router,
         models.router,
         chat.router,
+        permissions.router,
+        evals.router,
         webhooks.router,
     ):
         app.include_router(router)

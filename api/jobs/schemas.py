@@ -168,7 +168,7 @@ def _options(job: Job) -> Json | None:
 
 def _method(method: Json, hyperparameters: Json) -> Json:
     block: Json = method["reinforcement"]
-    hidden = {name: masked(block[name]) for name in ("grader", "tools") if name in block}
+    hidden: Json = {name: masked(block[name]) for name in ("grader", "tools") if name in block}
     shown = {"response_format": None, **block, **hidden, "hyperparameters": hyperparameters}
     return {**{name: value for name, value in method.items() if name not in _UNCHOSEN}, "reinforcement": shown}
 
@@ -183,7 +183,7 @@ def _usage(job: Job) -> Json | None:
     """What the job has cost so far; null until it has started."""
     if job.started_at is None:
         return None
-    spent = {"train_seconds": job.train_seconds, "trained_tokens": job.trained_tokens, "grader_tokens": {}}
+    spent: Json = {"train_seconds": job.train_seconds, "trained_tokens": job.trained_tokens, "grader_tokens": {}}
     return {**spent, **job.usage}
 
 

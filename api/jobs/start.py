@@ -7,7 +7,7 @@ from typing import Any
 
 from api.context import Context
 from api.models.service import find_model
-from core.errors import InvalidRequest
+from core.errors import Forbidden, InvalidRequest
 from core.jobs.plan import Options, Plan
 from core.models import BaseModel
 
@@ -35,13 +35,13 @@ class Start:
 
 
 def find_start(context: Context, project_id: str, name: str) -> Start:
-    """The start of this name. Raises `NotFound`; `InvalidRequest` for a checkpoint that another project only lets sample from."""
+    """The start of this name. Raises `NotFound`; `Forbidden` for a checkpoint that another project only lets sample from."""
     found = find_model(context, project_id, name)
     model = context.models.resolve(found.base_model)
     if found.checkpoint is None:
         return Start(model)
     if found.checkpoint.project_id != project_id:
         message = f"The model `{name}` is shared with your project for inference; only its owner can train from it."
-        raise InvalidRequest(message, param="model", code="unsupported_model")
+        raise Forbidden(message, param="model", code="model_shared_for_inference")
     source = context.jobs(project_id).get(found.checkpoint.job_id)
     return Start(model, found.checkpoint.id, Plan.from_json(source.plan or {}).options()["adapter"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 
 from core.db import Database
 from core.errors import NotFound
 from core.jobs.sql_rows import checkpoint_of
 from core.jobs.types import Checkpoint
-from core.tables import CheckpointRow, TunedModelRow
+from core.tables import CheckpointPermissionRow, CheckpointRow, TunedModelRow
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,28 @@ class TunedModel:
 
 
 def find_checkpoint(database: Database, project_id: str, model_name: str) -> Checkpoint:
-    """The checkpoint behind the name of a tuned model or of a checkpoint; raises `NotFound`."""
-    tuned = select(TunedModelRow.checkpoint_id).where(TunedModelRow.name == model_name, TunedModelRow.project_id == project_id)
-    query = select(CheckpointRow).where(
-        CheckpointRow.project_id == project_id,
-        or_(CheckpointRow.model_name == model_name, CheckpointRow.id.in_(tuned)),
+    """The project's own checkpoint behind the name of a tuned model or of a checkpoint; raises `NotFound`."""
+    return _first(database, _named(model_name).where(CheckpointRow.project_id == project_id), model_name)
+
+
+def find_served(database: Database, project_id: str, model_name: str) -> Checkpoint:
+    """The checkpoint of this name that the project may sample from: its own, or another's that permits it.
+
+    Raises `NotFound`. The checkpoint's `project_id` is its owner's.
+    """
+    permitted = select(CheckpointPermissionRow.id).where(
+        CheckpointPermissionRow.checkpoint_id == CheckpointRow.id, CheckpointPermissionRow.granted_to == project_id
     )
+    usable = or_(CheckpointRow.project_id == project_id, permitted.exists())
+    return _first(database, _named(model_name).where(usable), model_name)
+
+
+def _named(model_name: str) -> Select[CheckpointRow]:
+    tuned = select(TunedModelRow.checkpoint_id).where(TunedModelRow.name == model_name)
+    return select(CheckpointRow).where(or_(CheckpointRow.model_name == model_name, CheckpointRow.id.in_(tuned)))
+
+
+def _first(database: Database, query: Select[CheckpointRow], model_name: str) -> Checkpoint:
     with database.read() as session:
         row = session.scalar(query)
         if row is None:
