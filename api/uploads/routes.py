@@ -34,7 +34,7 @@ _PART_FORM: dict[str, Any] = {
 
 
 @router.post("", openapi_extra=json_schema_of(CreateUpload))
-def create_upload(body: JsonBody, caller: CallerDep, context: ContextDep) -> JSONResponse:
+def create_upload(caller: CallerDep, body: JsonBody, context: ContextDep) -> JSONResponse:
     """Announce a file that comes in parts, within an hour."""
     return JSONResponse(upload_object(service.create(context.uploads(caller.project_id), body)))
 
@@ -48,7 +48,7 @@ async def create_part(upload_id: str, request: Request, caller: CallerDep, conte
 
 
 @router.post("/{upload_id}/complete", openapi_extra=json_schema_of(CompleteUpload))
-async def complete_upload(upload_id: str, body: JsonBody, caller: CallerDep, context: ContextDep) -> JSONResponse:
+async def complete_upload(upload_id: str, caller: CallerDep, body: JsonBody, context: ContextDep) -> JSONResponse:
     """Join the parts, in the order given, to a file."""
     work = partial(service.complete, context.uploads(caller.project_id), upload_id, body)
     return JSONResponse(upload_object(await run_sync(work, limiter=context.joining)))
