@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -18,6 +19,7 @@ from core.storage.base import ObjectKey, ObjectStore
 from worker.policy.chat import ChatTokenizer
 from worker.policy.export import write_merged
 from worker.policy.model import PolicyModel, Weights, load_model
+from worker.rollout.guide import Guides
 
 KEEP_BASES = 1
 KEEP_MERGED = 3
@@ -36,6 +38,8 @@ class Served:
     weights: Weights
     tokenizer: ChatTokenizer
     max_len: int
+    guides: Callable[[], Guides]
+    """What holds completions to a format; made at the first call."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class _Base:
     model: PolicyModel
     tokenizer: ChatTokenizer
     max_len: int
+    guides: Callable[[], Guides]
 
 
 class Recent(Generic[T]):
@@ -91,7 +96,7 @@ class Engine:
         weights = base.model.weights
         if manifest_key is not None:
             weights = self._merged.get(f"{base_model} {manifest_key}", lambda: self._merge(base, manifest_key))
-        return Served(weights, base.tokenizer, base.max_len)
+        return Served(weights, base.tokenizer, base.max_len, base.guides)
 
     def export(self, base_model: str, manifest_key: str) -> Path:
         """A fresh directory with the merged model, as plain `transformers` loads it. The caller removes it."""
@@ -117,8 +122,9 @@ class Engine:
             raise Unavailable(message, param="model", code="model_not_ready")
 
         def load() -> _Base:
-            model = load_model(listed.directory, self._device)
-            return _Base(model, ChatTokenizer(listed.directory), min(model.max_len, listed.max_model_len or model.max_len))
+            model, tokenizer = load_model(listed.directory, self._device), ChatTokenizer(listed.directory)
+            guides = cache(lambda: tokenizer.guides(model.config.vocab))
+            return _Base(model, tokenizer, min(model.max_len, listed.max_model_len or model.max_len), guides)
 
         return self._bases.get(listed.id, load)
 

@@ -12,6 +12,9 @@ from core.errors import InvalidRequest
 Json = dict[str, Any]
 
 
+Bias = Annotated[float, Field(ge=-100, le=100)]
+
+
 class Target(Schema):
     """Which weights answer: a base model, with the adapter of a checkpoint's manifest or without."""
 
@@ -60,6 +63,12 @@ class ChatRequest(Schema):
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = None
     logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    logit_bias: Annotated[dict[Annotated[int, Field(ge=0)], Bias], Field(max_length=1024)] | None = None
+    response_format: Json | None = None
+    parallel_tool_calls: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -69,14 +78,8 @@ class ChatRequest(Schema):
         return [value] if isinstance(value, str) else value
 
 
-_UNSUPPORTED = ("top_logprobs", "frequency_penalty", "presence_penalty", "logit_bias")
-
-
 def parse(body: Json) -> ChatRequest:
     """The request; raises `InvalidRequest` naming the field at fault."""
-    for name in _UNSUPPORTED:
-        if body.get(name):
-            raise InvalidRequest(f"Unsupported parameter: '{name}' is not supported.", param=name, code="unsupported_parameter")
     try:
         return ChatRequest.model_validate(body)
     except ValidationError as error:

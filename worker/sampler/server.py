@@ -1,13 +1,13 @@
-"""The sampler's HTTP interface. One thread loads, merges and samples, one request after another; the event loop only talks."""
+"""The sampler's HTTP interface. The scheduler's thread loads, merges and samples; the event loop only talks."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import BaseModel as Schema
 from pydantic import StringConstraints, ValidationError
@@ -17,12 +17,13 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from core.errors import InvalidRequest, RftError
-from worker.sampler.chat import Chunks, Generation, Piece, response
+from worker.sampler.chat import Chunks, response
 from worker.sampler.engine import Engine
+from worker.sampler.generation import Generation, Piece
 from worker.sampler.request import parse
+from worker.sampler.scheduler import Scheduler, Ticket
 
 Json = dict[str, Any]
-T = TypeVar("T")
 
 _UNLOAD_EVERY_SECONDS = 30.0
 _CLIENT_CLOSED_REQUEST = 499
@@ -35,13 +36,53 @@ class MergeRequest(Schema):
     manifest_key: Annotated[str, StringConstraints(min_length=1)]
 
 
+class Sampling:
+    """A request that the scheduler has in hand, as the event loop sees it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._generation: asyncio.Future[Generation] = self._loop.create_future()
+        self._made: asyncio.Queue[list[Piece] | RftError | None] = asyncio.Queue()
+
+    def begun(self, generation: Generation) -> None:
+        """See `Listener.begun`."""
+        self._loop.call_soon_threadsafe(self._begin, generation)
+
+    def pieces(self, made: list[Piece]) -> None:
+        """See `Listener.pieces`."""
+        self._loop.call_soon_threadsafe(self._made.put_nowait, made)
+
+    def ended(self, error: RftError | None) -> None:
+        """See `Listener.ended`."""
+        self._loop.call_soon_threadsafe(self._end, error)
+
+    async def generation(self) -> Generation:
+        """The request, once it is being sampled; raises what is wrong with it."""
+        return await self._generation
+
+    async def all_pieces(self) -> AsyncGenerator[Piece]:
+        """Pieces as they are made; raises what stops them."""
+        while (made := await self._made.get()) is not None:
+            if isinstance(made, RftError):
+                raise made
+            for piece in made:
+                yield piece
+
+    def _begin(self, generation: Generation) -> None:
+        if not self._generation.done():
+            self._generation.set_result(generation)
+
+    def _end(self, error: RftError | None) -> None:
+        if error is not None and not self._generation.done():
+            self._generation.set_exception(error)
+        self._made.put_nowait(error)
+
+
 class SamplerApp:
     """Routes over one engine."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
-        self._running: set[Generation] = set()
+        self._scheduler = Scheduler(engine)
 
     def asgi(self) -> Starlette:
         """The application."""
@@ -57,71 +98,56 @@ class SamplerApp:
 
     async def _chat(self, http: Request) -> Response:
         request = parse(await _body(http))
-        target = request.touchstone
-        generation = await self._in_thread(
-            lambda: Generation(self._engine.serve(target.base_model, target.manifest_key), request)
-        )
-        if request.stream:
-            return StreamingResponse(self._events(generation), media_type="text/event-stream")
-        answer = asyncio.ensure_future(self._answer(generation))
+        sampling = Sampling()
+        ticket = self._scheduler.submit(request, sampling)
+        begun = asyncio.ensure_future(sampling.generation() if request.stream else self._answer(sampling))
         gone = asyncio.ensure_future(_disconnected(http))
+        handed_on = False
         try:
-            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-            return JSONResponse(answer.result()) if answer.done() else Response(status_code=_CLIENT_CLOSED_REQUEST)
+            await asyncio.wait({begun, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not begun.done():
+                return Response(status_code=_CLIENT_CLOSED_REQUEST)
+            result = begun.result()
+            if not isinstance(result, Generation):
+                return JSONResponse(result)
+            handed_on = True
+            return StreamingResponse(self._events(result, sampling, ticket), media_type="text/event-stream")
         finally:
-            answer.cancel()
+            begun.cancel()
             gone.cancel()
+            if not handed_on:
+                ticket.give_up()
 
     async def _merge(self, http: Request) -> Response:
         try:
             asked = MergeRequest.model_validate(await _body(http))
         except ValidationError as error:
             raise InvalidRequest(f"Not a merge request: {error.errors()[0]['msg']}.") from None
-        directory = await self._in_thread(lambda: self._engine.export(asked.base_model, asked.manifest_key))
-        return JSONResponse({"directory": str(directory)})
 
-    async def _answer(self, generation: Generation) -> Json:
-        return response(generation, [piece async for piece in self._pieces(generation)])
+        def export(engine: Engine) -> Path:
+            return engine.export(asked.base_model, asked.manifest_key)
 
-    async def _events(self, generation: Generation) -> AsyncIterator[bytes]:
+        return JSONResponse({"directory": str(await asyncio.wrap_future(self._scheduler.call(export)))})
+
+    async def _answer(self, sampling: Sampling) -> Json:
+        generation = await sampling.generation()
+        return response(generation, [piece async for piece in sampling.all_pieces()])
+
+    async def _events(self, generation: Generation, sampling: Sampling, ticket: Ticket) -> AsyncIterator[bytes]:
         """Server-sent events. A failure after the first byte travels as an event, for the status is sent."""
         chunks = Chunks(generation)
-        async with contextlib.aclosing(self._pieces(generation)) as pieces:
-            try:
-                async for piece in pieces:
-                    for chunk in chunks.of(piece):
-                        yield _event(chunk)
-            except RftError as error:
-                yield _event(_envelope(error))
-                return
+        try:
+            async for piece in sampling.all_pieces():
+                for chunk in chunks.of(piece):
+                    yield _event(chunk)
+        except RftError as error:
+            yield _event(_envelope(error))
+            return
+        finally:
+            ticket.give_up()
         for chunk in chunks.end():
             yield _event(chunk)
         yield b"data: [DONE]\n\n"
-
-    async def _pieces(self, generation: Generation) -> AsyncGenerator[Piece]:
-        """Pieces as the thread makes them. Closing or cancelling this iterator stops the generation at its next token."""
-        loop = asyncio.get_running_loop()
-        made: asyncio.Queue[Piece | None] = asyncio.Queue()
-
-        def sample() -> None:
-            try:
-                for piece in generation.pieces():
-                    loop.call_soon_threadsafe(made.put_nowait, piece)
-            finally:
-                loop.call_soon_threadsafe(made.put_nowait, None)
-
-        self._running.add(generation)
-        done = loop.run_in_executor(self._thread, sample)
-        try:
-            while (piece := await made.get()) is not None:
-                yield piece
-            await done
-        finally:
-            generation.stop()
-            self._running.discard(generation)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -130,14 +156,12 @@ class SamplerApp:
             yield
         finally:
             unloading.cancel()
-            for generation in self._running:
-                generation.stop()
-            self._thread.shutdown(wait=True, cancel_futures=True)
+            await asyncio.to_thread(self._scheduler.close)
 
     async def _unload_idle(self) -> None:
         while True:
             await asyncio.sleep(_UNLOAD_EVERY_SECONDS)
-            await self._in_thread(self._engine.unload_idle)
+            self._scheduler.unload_idle()
 
 
 async def _body(http: Request) -> Json:

@@ -155,8 +155,11 @@ def test_chunks_of_a_stream_share_one_id(sampler: Sampler) -> None:
         ({"messages": [{"role": "king", "content": "x"}]}, "messages.0.role", "invalid_value"),
         ({"messages": [{"content": "x"}]}, "messages.0.role", "missing_required_parameter"),
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "invalid_value"),
-        ({"top_logprobs": 2, "logprobs": True}, "top_logprobs", "unsupported_parameter"),
-        ({"frequency_penalty": 0.5}, "frequency_penalty", "unsupported_parameter"),
+        ({"top_logprobs": 21, "logprobs": True}, "top_logprobs", "invalid_value"),
+        ({"frequency_penalty": 2.5}, "frequency_penalty", "invalid_value"),
+        ({"logit_bias": {"300": 1}}, "logit_bias", "invalid_value"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools", "unsupported_parameter"),
+        ({"response_format": {"type": "yaml"}}, "response_format.type", "invalid_value"),
         ({"messages": [{"role": "user", "content": "sea " * 200}]}, "messages", "context_length_exceeded"),
     ],
 )

@@ -13,9 +13,7 @@ from core.models import ModelRegistry
 from core.settings import Settings
 from core.storage.build import open_store
 from tests.integration.sampler.conftest import PROMPT, Sampler, connect, start
-from worker.sampler.chat import Generation
 from worker.sampler.engine import Engine
-from worker.sampler.request import parse
 from worker.sampler.server import SamplerApp
 
 
@@ -57,35 +55,6 @@ def test_it_is_alive_while_it_samples(sampler: Sampler) -> None:
         next(reply.iter_lines())
         with connect(sampler.socket) as another:
             assert another.get("/livez").json() == {"status": "ok"}
-
-
-def test_a_stopped_generation_ends(engine: Engine) -> None:
-    generation = Generation(engine.serve("tiny", None), parse(body(seed=1)))
-    pieces = generation.pieces()
-    next(pieces)
-    generation.stop()
-
-    assert list(pieces) == []
-
-
-def test_a_generation_stopped_before_its_turn_never_begins(engine: Engine) -> None:
-    generation = Generation(engine.serve("tiny", None), parse(body(seed=1)))
-    generation.stop()
-
-    assert list(generation.pieces()) == []
-
-
-def test_many_choices_are_sampled_in_several_batches_alike(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def texts() -> dict[int, str]:
-        joined: dict[int, str] = {}
-        for piece in Generation(engine.serve("tiny", None), parse(body(seed=1, n=3, max_tokens=16))).pieces():
-            joined[piece.index] = joined.get(piece.index, "") + piece.text
-        return joined
-
-    together = texts()
-    monkeypatch.setattr("worker.sampler.chat.BATCH_TOKENS", 1)
-
-    assert texts() == together
 
 
 async def _hang_up(engine: Engine, **fields: Any) -> list[dict[str, Any]]:
