@@ -5,9 +5,9 @@ Everything here that writes works on a row that its caller has locked, inside th
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
@@ -92,8 +92,8 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
-def job_of(row: JobRow) -> Job:
-    """The row as a value."""
+def job_of(row: JobRow | Row[Any]) -> Job:
+    """The row, or one of a query for all columns, as a value."""
     return Job(
         id=row.id,
         project_id=row.project_id,
@@ -120,14 +120,14 @@ def job_of(row: JobRow) -> Job:
     )
 
 
-def event_of(row: EventRow) -> Event:
-    """The row as a value."""
+def event_of(row: EventRow | Row[Any]) -> Event:
+    """The row, or one of a query for all columns, as a value."""
     return Event(
         id=row.id,
         seq=row.seq,
         created_at=row.created_at,
-        level=cast(Literal["info", "warn", "error"], row.level),
-        type=cast(Literal["message", "metrics"], row.type),
+        level=cast('Literal["info", "warn", "error"]', row.level),
+        type=cast('Literal["message", "metrics"]', row.type),
         message=row.message,
         data=row.data,
     )
