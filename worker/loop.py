@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from time import monotonic
 from typing import Any
 
+from core.errors import WrongState
 from core.jobs.base import Journal
 from core.jobs.history import History
 from core.jobs.plan import Plan
 from core.jobs.types import StepRecord, Wish
 from graders.base import GradeError
 from worker.checkpoint import PolicyKeeper
+from worker.grading import GraderFailing
 from worker.metrics import GraderName, Timing, step_message, step_metrics
 from worker.policy.base import PolicyTrainer, TrainGroup, UpdateStats
 from worker.rollout.base import RolloutEngine, StopReason
@@ -73,6 +76,17 @@ class TrainingLoop:
         except LetGo:
             self._keep_for_resume()
             raise
+        except GraderFailing as failure:
+            self._pause_for(failure)
+            self._keep_for_resume()
+            raise LetGo from failure
+
+    def _pause_for(self, failure: GraderFailing) -> None:
+        """Rather than train on what is left of the grades. After a resume the batch is sampled and graded again."""
+        note = "The job is paused; resume it when the grader works again."
+        self._parts.journal.event(f"{failure} {note}", level="error", data=failure.data)
+        with suppress(WrongState):  # paused by its owner meanwhile
+            self._parts.pause()
 
     def _evaluate_untrained(self) -> None:
         if self._parts.valid:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from graders.base import FailureKind, Grade, GradeError
+from graders.base import FailureKind, Grade, GradeError, TokenUsage, total_usage
 from worker.policy.base import UpdateStats
 from worker.reasoning import reasoning_share
 from worker.rollout.base import StopReason
@@ -29,6 +29,8 @@ class GraderName:
     key: str | None
     name: str
     type: str
+    model: str | None = None
+    """The judge that it asks, where it asks one."""
 
     def result(self, rollout: Rollout) -> Result | None:
         """What this grader said of a rollout; None where it was not asked."""
@@ -49,8 +51,8 @@ def grader_names(config: Json) -> list[GraderName]:
     """All graders of a normalised configuration, the whole one first."""
     members = config["graders"].items() if config["type"] == "multi" else ()
     return [
-        GraderName(None, config["name"], config["type"]),
-        *(GraderName(key, member["name"], member["type"]) for key, member in members),
+        GraderName(None, config["name"], config["type"], config.get("model")),
+        *(GraderName(key, member["name"], member["type"], member.get("model")) for key, member in members),
     ]
 
 
@@ -94,10 +96,10 @@ def step_metrics(
             **{f"{split}_reward_mean": _of(r, lambda r: mean(_scores(r, graders[0]))) for split, r in splits.items()},
             "graders": [_scores_of(grader, splits) for grader in graders],
         },
-        "usage": {"graders": [_usage_of(grader) for grader in graders], "samples": _samples_usage(splits)},
+        "usage": {"graders": [_usage_of(grader, splits) for grader in graders], "samples": _samples_usage(splits)},
         "errors": {"graders": [_errors_of(grader, splits) for grader in graders]},
         "timing": {"step": asdict(timing), "graders": [_latency_of(grader, splits) for grader in graders]},
-        "model_graders_token_usage": {},
+        "model_graders_token_usage": _usage_by_model(splits),
         "touchstone": {
             **_spread(train),
             "valid_reward_std": _of(valid, _std),
@@ -162,13 +164,28 @@ def _latency_of(grader: GraderName, splits: dict[str, Sequence[Rollout] | None])
     return latency
 
 
-def _usage_of(grader: GraderName) -> Json:
-    """Token usage: none of these graders asks a model."""
-    usage: Json = {"name": grader.name, "type": grader.type, "model": None}
-    for kind in ("prompt", "completion"):
-        for split in ("train", "valid"):
-            usage[f"{split}_{kind}_tokens_mean"] = 0.0
-            usage[f"{split}_{kind}_tokens_count"] = 0
+def _usage_of(grader: GraderName, splits: dict[str, Sequence[Rollout] | None]) -> Json:
+    """Tokens of a grader's judge, over all samples that it was asked about."""
+    usage: Json = {"name": grader.name, "type": grader.type, "model": grader.model}
+    for split, rollouts in splits.items():
+        results = [grader.result(rollout) for rollout in rollouts or ()] if grader.model else []
+        tokens = total_usage(result.usage for result in results if result is not None).get(grader.model or "", TokenUsage())
+        for kind, count in (("prompt", tokens.prompt), ("completion", tokens.completion)):
+            usage[f"{split}_{kind}_tokens_mean"] = count / max(len(results), 1)
+            usage[f"{split}_{kind}_tokens_count"] = count
+    return usage
+
+
+def _usage_by_model(splits: dict[str, Sequence[Rollout] | None]) -> Json:
+    """Tokens by judge; validation is `eval` here, as OpenAI has it."""
+    usage: Json = {}
+    for split, rollouts in splits.items():
+        prefix = "eval" if split == "valid" else split
+        for model, tokens in total_usage(rollout.result.usage for rollout in rollouts or ()).items():
+            counts = {f"{prefix}_{kind}_tokens": count for kind, count in asdict(tokens).items()}
+            usage.setdefault(model, {f"{each}_{kind}_tokens": 0 for each in ("train", "eval") for kind in asdict(tokens)}).update(
+                counts
+            )
     return usage
 
 

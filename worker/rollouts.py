@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from graders.base import FailureKind, Grade, GradeError
+from graders.base import FailureKind, Grade, GradeError, TokenUsage, Usage
+from graders.report import token_counts
 from worker.rollout.base import Completion, StopReason
 
 Result = Grade | GradeError
@@ -36,6 +37,7 @@ SCHEMA = pa.schema(
         ("error_details", pa.string()),
         ("parts", pa.string()),
         ("grade_seconds", pa.float64()),
+        ("usage", pa.string()),
         ("advantage", pa.float64()),
     ]
 )
@@ -111,32 +113,52 @@ def _row(rollout: Rollout) -> dict[str, Any]:
         "error_details": result.details if isinstance(result, GradeError) else None,
         "parts": json.dumps({key: _part_to_json(part) for key, part in result.parts.items()}),
         "grade_seconds": result.seconds,
+        "usage": json.dumps(_usage_to_json(result.usage)),
         "advantage": rollout.advantage,
     }
 
 
 def _rollout(row: dict[str, Any]) -> Rollout:
     parts = {key: _part_from_json(part) for key, part in json.loads(row["parts"]).items()}
-    result = _result(row["reward"], row["error_kind"], row["error_details"], row["grade_seconds"], parts)
+    result = _result(
+        row["reward"], row["error_kind"], row["error_details"], row["grade_seconds"], parts, json.loads(row["usage"])
+    )
     completion = Completion(tuple(row["tokens"]), tuple(row["logprobs"]), StopReason(row["stop_reason"]))
     kept = ("example", "sample", "seed", "prompt", "prompt_tokens", "advantage")
     return Rollout(text=row["completion"], completion=completion, result=result, **{name: row[name] for name in kept})
 
 
 def _part_to_json(part: Result) -> dict[str, Any]:
+    costs = {"seconds": part.seconds, **({"usage": _usage_to_json(part.usage)} if part.usage else {})}
     if isinstance(part, Grade):
-        return {"reward": part.score, "seconds": part.seconds}
-    return {"error": part.kind.value, "details": part.details, "seconds": part.seconds}
+        return {"reward": part.score, **costs}
+    return {"error": part.kind.value, "details": part.details, **costs}
 
 
 def _part_from_json(part: dict[str, Any]) -> Result:
-    return _result(part.get("reward"), part.get("error"), part.get("details"), part["seconds"], {})
+    return _result(part.get("reward"), part.get("error"), part.get("details"), part["seconds"], {}, part.get("usage", {}))
 
 
-def _result(reward: float | None, kind: str | None, details: str | None, seconds: float, parts: dict[str, Result]) -> Result:
+def _usage_to_json(usage: Usage) -> dict[str, Any]:
+    return {model: token_counts(tokens) for model, tokens in usage.items()}
+
+
+def _usage_from_json(usage: dict[str, Any]) -> Usage:
+    kinds = ("prompt_tokens", "completion_tokens", "cached_tokens")
+    return {model: TokenUsage(*(counts[kind] for kind in kinds)) for model, counts in usage.items()}
+
+
+def _result(
+    reward: float | None,
+    kind: str | None,
+    details: str | None,
+    seconds: float,
+    parts: dict[str, Result],
+    usage: dict[str, Any],
+) -> Result:
     if kind is None and reward is not None:
-        return Grade(reward, seconds, parts)
-    return GradeError(FailureKind(kind or FailureKind.OTHER), details or "", seconds, parts)
+        return Grade(reward, seconds, parts, _usage_from_json(usage))
+    return GradeError(FailureKind(kind or FailureKind.OTHER), details or "", seconds, parts, _usage_from_json(usage))
 
 
 def samples(batches: Sequence[Batch]) -> list[Rollout]:

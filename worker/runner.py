@@ -35,16 +35,14 @@ from core.settings import Settings, get_settings
 from core.storage import manifest
 from core.storage.base import ObjectKey
 from core.storage.build import open_store
-from graders import build, spec
-from graders.parts import GraderParts
-from graders.sandbox.client import SandboxClient
 from worker.checkpoint import PolicyKeeper
+from worker.grading import FailureWatch, GradingPool
 from worker.loop import LoopParts, TrainingLoop
-from worker.metrics import grader_names
 from worker.policy.chat import ChatTokenizer
 from worker.policy.lora import Adapter
 from worker.policy.lora_policy import LoraPolicy, UpdateConfig
 from worker.policy.model import PolicyModel, load_model
+from worker.reward import Reward
 from worker.rollout.torch import TorchEngine
 from worker.sampling import BatchSampler, LetGo, Prompt
 from worker.seeds import derive
@@ -90,13 +88,14 @@ class Runner:
 
     def _train(self, job: Job) -> None:
         plan = Plan.from_json(job.plan or {})
-        base = ModelRegistry.load(self._settings).resolve(job.base_model)
+        models = ModelRegistry.load(self._settings)
+        base = models.resolve(job.base_model)
         chat = ChatTokenizer(base.directory)
         policy = self._policy(job, plan, base)
         train = self._prompts(job.training_file, MAX_TRAINING_ROWS, chat, plan, policy)
         valid = self._prompts(job.validation_file, MAX_VALIDATION_ROWS, chat, plan, policy) if job.validation_file else []
-        grader_spec = spec.parse(job.reinforcement["grader"])
-        grader = build.build(grader_spec, GraderParts(lambda: SandboxClient(self._settings.grader_python)))
+        reward = Reward(self._settings, models, job.reinforcement["grader"])
+        grading = GradingPool(reward.grader, FailureWatch(plan.grader_error_limit))
         keeper = PolicyKeeper(
             lease=self._lease, policy=policy, objects=self._objects, journal=self._journal, history=self._history
         )
@@ -106,7 +105,7 @@ class Runner:
             plan=plan,
             job_seed=job.seed,
             engine=engine,
-            grader=grader,
+            grading=grading,
             chat=chat,
             objects=self._objects,
             journal=self._journal,
@@ -118,7 +117,7 @@ class Runner:
             job_seed=job.seed,
             train=train,
             valid=valid,
-            graders=grader_names(spec.normalised(grader_spec)),
+            graders=reward.names,
             checkpoint_stem=self._names(job)[1],
             engine=engine,
             policy=policy,
@@ -132,8 +131,10 @@ class Runner:
             TrainingLoop(parts, seconds_before=job.train_seconds).run()
         finally:
             keeper.close()
+            if grading.failure:  # what is still being asked for is of no use
+                reward.close()
             sampler.close()
-            grader.close()
+            reward.close()
 
     def _policy(self, job: Job, plan: Plan, base: BaseModel) -> LoraPolicy:
         if not base.prepared:

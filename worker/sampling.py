@@ -1,8 +1,8 @@
-"""The sampling batches of a step: sampled or read back, graded while the next is sampled, kept before they are used."""
+"""The sampling batches of a step: sampled or read back, graded while sampling goes on, kept before they are used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -14,12 +14,13 @@ from core.jobs.plan import Plan
 from core.jobs.types import BatchRecord, Lease, Wish
 from core.response_format import ResponseFormat, parsed_json
 from core.storage.base import ObjectKey, ObjectStore
-from graders.base import Grader, Sample
+from graders.base import Sample
 from worker import rollouts
+from worker.grading import GradingPool
 from worker.policy.advantages import BASELINES, Baseline, group_advantages, overlong_penalty
 from worker.reasoning import answer
 from worker.rollout.base import Completion, PromptGroup, RolloutEngine, SamplingParams
-from worker.rollouts import Batch, Rollout
+from worker.rollouts import Batch, Result, Rollout
 from worker.seeds import sample_seed
 
 
@@ -66,6 +67,14 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A completion's text, and the grade to come."""
+
+    text: str
+    grade: Future[Result]
+
+
+@dataclass(frozen=True)
 class Sampled:
     """A step's batches, and the seconds that went into them."""
 
@@ -88,7 +97,7 @@ class BatchSampler:
         plan: Plan,
         job_seed: int,
         engine: RolloutEngine,
-        grader: Grader,
+        grading: GradingPool,
         chat: Chat,
         objects: ObjectStore,
         journal: Journal,
@@ -96,17 +105,21 @@ class BatchSampler:
         response_format: ResponseFormat | None = None,
     ) -> None:
         self._lease, self._plan, self._job_seed = lease, plan, job_seed
-        self._engine, self._grader, self._chat = engine, grader, chat
+        self._engine, self._grading, self._chat = engine, grading, chat
         self._objects, self._journal, self._history = objects, journal, history
-        self._grading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grading")
+        self._keeping = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keeping")
         self._params = SamplingParams(plan.max_completion_tokens, plan.temperature, plan.top_p, response_format)
 
     def close(self) -> None:
         """Wait for the grading under way."""
-        self._grading.shutdown()
+        self._grading.close()
+        self._keeping.shutdown()
 
     def run(self, wanted: Wanted) -> Sampled:
-        """Every batch of `wanted`: kept ones are read back, the rest is sampled. Raises `LetGo` at a border between batches."""
+        """Every batch of `wanted`: kept ones are read back, the rest is sampled. Raises `LetGo` at a border between batches.
+
+        Raises `GraderFailing` where the grader was found not to work; the batch at which that happened is not kept.
+        """
         begin = monotonic()
         kept = {record.index: record for record in self._history.batches(wanted.split, wanted.step)}
         done: dict[int, Batch] = {}
@@ -116,8 +129,8 @@ class BatchSampler:
                 done[index] = self._read(kept[index])
                 continue
             _honour(pending)
-            completions = self._sample(wanted, prompts)
-            pending[index] = self._grading.submit(self._grade_and_keep, wanted, index, prompts, completions)
+            completions, answers = self._sample(wanted, prompts)
+            pending[index] = self._keeping.submit(self._keep, wanted, index, prompts, completions, answers)
         for index, future in pending.items():
             batch, wish = future.result()
             done[index] = batch
@@ -125,19 +138,33 @@ class BatchSampler:
                 raise LetGo
         return Sampled(tuple(done[index] for index in sorted(done)), monotonic() - begin)
 
-    def _sample(self, wanted: Wanted, prompts: Sequence[Prompt]) -> list[list[Completion]]:
+    def _sample(self, wanted: Wanted, prompts: Sequence[Prompt]) -> tuple[list[list[Completion]], dict[tuple[int, int], Answer]]:
+        """A batch's completions, and their answers by group and member: each is graded from the moment it has ended."""
+        answers: dict[tuple[int, int], Answer] = {}
+
+        def grade(group: int, member: int, completion: Completion) -> None:
+            text = self._chat.text(completion.tokens_T)
+            answers[group, member] = Answer(text, self._grading.submit(self._sample_of(prompts[group], text)))
+
         groups = [PromptGroup(prompt.tokens_T, self._seeds(wanted, prompt)) for prompt in prompts]
-        return self._engine.generate(groups, self._params)
+        return self._engine.generate(groups, self._params, grade), answers
 
     def _seeds(self, wanted: Wanted, prompt: Prompt) -> tuple[int, ...]:
         # Validation draws with the same luck at every step, so that its curve shows the policy and not the dice.
         step = wanted.step if wanted.split == "train" else 0
         return tuple(sample_seed(self._job_seed, wanted.split, step, prompt.example, i) for i in range(wanted.samples))
 
-    def _grade_and_keep(
-        self, wanted: Wanted, index: int, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]
+    def _keep(
+        self,
+        wanted: Wanted,
+        index: int,
+        prompts: Sequence[Prompt],
+        completions: Sequence[Sequence[Completion]],
+        answers: Mapping[tuple[int, int], Answer],
     ) -> tuple[Batch, Wish]:
-        batch = Batch(wanted.split, wanted.step, index, tuple(self._graded(wanted, prompts, completions)))
+        """Wait for a batch's grades, then keep it."""
+        batch = Batch(wanted.split, wanted.step, index, tuple(self._graded(wanted, prompts, completions, answers)))
+        self._grading.accept([rollout.result for rollout in batch.rollouts])
         key = ObjectKey.of(
             self._lease.project_id,
             "jobs",
@@ -151,12 +178,13 @@ class BatchSampler:
         return batch, self._journal.keep_batch(record)
 
     def _graded(
-        self, wanted: Wanted, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]
+        self,
+        wanted: Wanted,
+        prompts: Sequence[Prompt],
+        completions: Sequence[Sequence[Completion]],
+        answers: Mapping[tuple[int, int], Answer],
     ) -> Iterator[Rollout]:
-        texts = [[self._chat.text(completion.tokens_T) for completion in group] for group in completions]
-        samples = [self._sample_of(prompt, text) for prompt, group in zip(prompts, texts, strict=True) for text in group]
-        results = iter(self._grader.grade(samples))
-        for prompt, group, group_texts in zip(prompts, completions, texts, strict=True):
+        for position, (prompt, group) in enumerate(zip(prompts, completions, strict=True)):
             transcript = self._chat.transcript(prompt.tokens_T)
             members = [
                 Rollout(
@@ -165,12 +193,12 @@ class BatchSampler:
                     seed=seed,
                     prompt=transcript,
                     prompt_tokens=len(prompt.tokens_T),
-                    text=text,
+                    text=answers[position, i].text,
                     completion=completion,
-                    result=next(results),
+                    result=answers[position, i].grade.result(),
                     advantage=None,
                 )
-                for i, (seed, completion, text) in enumerate(zip(self._seeds(wanted, prompt), group, group_texts, strict=True))
+                for i, (seed, completion) in enumerate(zip(self._seeds(wanted, prompt), group, strict=True))
             ]
             yield from with_advantages(members, self._plan)
 

@@ -93,4 +93,10 @@ def _read(objects: ObjectStore, batch: BatchRecord, *, with_tokens: bool) -> Ite
 def _rollout_object(row: Json) -> Json:
     rollout_id = RolloutId(row["split"], row["step"], row["batch"], row["example"], row["sample"])
     finite = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
-    return {"id": str(rollout_id), "object": "fine_tuning.job.rollout", **finite, "parts": json.loads(row["parts"] or "{}")}
+    return {
+        "id": str(rollout_id),
+        "object": "fine_tuning.job.rollout",
+        **finite,
+        "parts": json.loads(row["parts"] or "{}"),
+        "usage": json.loads(row["usage"] or "{}"),
+    }

@@ -94,6 +94,8 @@ class Options(BaseModel):
     that the update sees over the last fifth of the allowed length, by up to 1."""
     failed_sample: Literal["exclude", "zero", "minus_one"] = "minus_one"
     """How reported means count a sample without a grade. It never takes part in the update."""
+    grader_error_limit: float = Field(default=0.5, ge=0, le=1)
+    """Share of recent samples whose grader may fail before the job pauses; 1 lets it go on whatever the share."""
     final_checkpoint: Literal["best", "last"] = "best"
     budget_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Pauses the job when its training has taken this long."""
@@ -128,6 +130,7 @@ class Plan:
     lora_alpha: float
     overlong: str
     failed_sample: str
+    grader_error_limit: float
     final_checkpoint: str
     budget_seconds: float | None
     sampling_rows: int
@@ -161,6 +164,7 @@ class Plan:
             "adapter": {"type": "lora", "rank": self.lora_rank, "alpha": self.lora_alpha},
             "overlong": self.overlong,
             "failed_sample": self.failed_sample,
+            "grader_error_limit": self.grader_error_limit,
             "final_checkpoint": self.final_checkpoint,
             "budget_seconds": self.budget_seconds,
         }
@@ -203,6 +207,7 @@ def resolve(hyperparameters: Hyperparameters, options: Options, *, train_rows: i
         lora_alpha=options.adapter.alpha,
         overlong=options.overlong,
         failed_sample=options.failed_sample,
+        grader_error_limit=options.grader_error_limit,
         final_checkpoint=options.final_checkpoint,
         budget_seconds=options.budget_seconds,
         sampling_rows=SAMPLING_ROWS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -48,11 +48,21 @@ class Completion:
     stop_reason: StopReason
 
 
+Finished = Callable[[int, int, Completion], None]
+"""Told of every completion once, as soon as it has ended: group, member, completion. What it raises ends the call."""
+
+
+def unheard(_group: int, _member: int, _completion: Completion) -> None:
+    """For callers who wait for all completions."""
+
+
 class RolloutEngine(Protocol):
     """Samples from the current policy. One call is one sampling batch: same policy, groups and parameters, same bits on CPU."""
 
-    def generate(self, groups_P: Sequence[PromptGroup], params: SamplingParams) -> list[list[Completion]]:
-        """Completions by prompt and group member."""
+    def generate(
+        self, groups_P: Sequence[PromptGroup], params: SamplingParams, finished: Finished = unheard
+    ) -> list[list[Completion]]:
+        """Completions by prompt and group member; `finished` gets each of them while the others are still sampled."""
 
     def sync(self) -> None:
         """Take over the policy's newest weights."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from worker.policy.lora_policy import LoraPolicy
-from worker.rollout.base import Completion, PromptGroup, SamplingParams, StopReason
+from worker.rollout.base import Completion, Finished, PromptGroup, SamplingParams, StopReason, unheard
 from worker.rollout.decode import decode
 from worker.rollout.guide import Guides
 
@@ -20,18 +20,33 @@ class TorchEngine:
         self._make_guides = guides
         self._guides: Guides | None = None
 
-    def generate(self, groups_P: Sequence[PromptGroup], params: SamplingParams) -> list[list[Completion]]:
+    def generate(
+        self, groups_P: Sequence[PromptGroup], params: SamplingParams, finished: Finished = unheard
+    ) -> list[list[Completion]]:
         """See `RolloutEngine.generate`."""
         if params.response_format is not None and self._guides is None and self._make_guides is not None:
             self._guides = self._make_guides()
-        tokens: list[list[int]] = [[] for group in groups_P for _ in group.seeds_G]
-        logprobs: list[list[float]] = [[] for _ in tokens]
+        places = [(group, member) for group, prompt in enumerate(groups_P) for member in range(len(prompt.seeds_G))]
+        tokens: list[list[int]] = [[] for _ in places]
+        logprobs: list[list[float]] = [[] for _ in places]
+        done: dict[int, Completion] = {}
+
+        def end(rows: Iterable[int]) -> None:
+            for row in rows:
+                done[row] = self._completion(tokens[row], logprobs[row])
+                finished(*places[row], done[row])
+
+        active: Set[int] = set()
         for drawn in decode(self._policy.merged, groups_P, params, self._stop_ids, self._guides):
+            # A row that is not drawn any more has ended with the position before.
+            end(sorted(active - set(drawn.rows)))
+            active = set(drawn.rows)
             for row, token, logprob in zip(drawn.rows, drawn.tokens, drawn.logprobs, strict=True):
                 tokens[row].append(token)
                 logprobs[row].append(logprob)
-        rows = iter(zip(tokens, logprobs, strict=True))
-        return [[self._completion(*next(rows)) for _ in group.seeds_G] for group in groups_P]
+        end(sorted(active))
+        rows = (done[row] for row in range(len(places)))
+        return [[next(rows) for _ in group.seeds_G] for group in groups_P]
 
     def _completion(self, tokens: list[int], logprobs: list[float]) -> Completion:
         stopped = tokens[-1] in self._stop_ids
