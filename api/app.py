@@ -22,6 +22,7 @@ from api.jobs import routes as jobs
 from api.middleware import BodyLimit, ReplyHeaders
 from api.models import routes as models
 from api.permissions import routes as permissions
+from api.responses import routes as responses
 from api.uploads import routes as uploads
 from api.webhooks import routes as webhooks
 from core.db import Database
@@ -68,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         graders.router,
         models.router,
         chat.router,
+        responses.router,
         permissions.router,
         evals.router,
         webhooks.router,

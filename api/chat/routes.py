@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -15,6 +15,7 @@ from api.auth import CallerDep, ContextDep
 from api.body import JsonBody, json_schema_of
 from api.chat import service
 from api.chat.schemas import ChatRequest
+from api.chat.waiting import while_connected
 from api.errors import error_body
 from core.errors import RftError
 
@@ -24,14 +25,14 @@ _DONE = b"data: [DONE]\n\n"
 
 
 @router.post("/completions", openapi_extra=json_schema_of(ChatRequest))
-async def create_completion(caller: CallerDep, context: ContextDep, body: JsonBody) -> Response:
+async def create_completion(http: Request, caller: CallerDep, context: ContextDep, body: JsonBody) -> Response:
     """A chat completion of a base model, a tuned model or a checkpoint, whole or as server-sent events."""
     request = await run_in_threadpool(service.sampler_body, context, caller.project_id, body)
     if not request.get("stream"):
-        return JSONResponse(await context.sampler.chat(request))
+        return JSONResponse(await while_connected(http, context.sampler.chat(request)))
     chunks = context.sampler.stream(request)
     # Until the first chunk an error can still be a status.
-    first = await anext(chunks, None)
+    first = await while_connected(http, anext(chunks, None))
     return StreamingResponse(_events(first, chunks), media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
 

@@ -8,10 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Json = dict[str, Any]
 
-MAX_CHOICES = 8
+MAX_CHOICES = 128
 
 Role = Literal["developer", "system", "user", "assistant", "tool"]
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Bias = Annotated[float, Field(ge=-100, le=100)]
+ModelName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+FunctionName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
 
 class TextPart(BaseModel):
@@ -32,6 +36,24 @@ class Message(BaseModel):
     content: str | list[TextPart] | None = None
 
 
+class Function(BaseModel):
+    """What the model may call."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: FunctionName
+    parameters: Json | None = None
+
+
+class Tool(BaseModel):
+    """A function by its JSON schema; other kinds of tools are unknown here."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["function"]
+    function: Function
+
+
 class StreamOptions(BaseModel):
     """What a stream carries besides its text."""
 
@@ -41,7 +63,7 @@ class StreamOptions(BaseModel):
 class ChatRequest(BaseModel):
     """The fields that are read; any other field of the body is ignored."""
 
-    model: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    model: ModelName
     messages: Annotated[list[Message], Field(min_length=1)]
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -52,7 +74,15 @@ class ChatRequest(BaseModel):
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    logit_bias: (
+        Annotated[dict[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")], Bias], Field(max_length=1024)] | None
+    ) = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    tools: list[Json] | None = None
+    tools: Annotated[list[Tool], Field(max_length=128)] | None = None
+    tool_choice: str | Json | None = None
+    parallel_tool_calls: bool | None = None
     response_format: Json | None = None
+    modalities: list[str] | None = None
