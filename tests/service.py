@@ -92,8 +92,9 @@ class Service:
         hyperparameters: Json | None = None,
         options: Json | None = None,
         seed: int = 7,
+        initial_checkpoint_id: str | None = None,
     ) -> Job:
-        """A new job on the tiny model."""
+        """A new job on the tiny model, or going on from a checkpoint of it."""
         files = {"training_file": self.upload(train), "validation_file": self.upload(valid) if valid else None}
         reinforcement = {"grader": grader, "hyperparameters": hyperparameters or {}}
         request = {
@@ -103,7 +104,8 @@ class Service:
             "touchstone": options or {},
             **files,
         }
-        return self.jobs.create(NewJob(request=request, base_model="tiny", seed=seed, **files))
+        new = NewJob(request=request, base_model="tiny", seed=seed, initial_checkpoint_id=initial_checkpoint_id, **files)
+        return self.jobs.create(new)
 
     @contextmanager
     def supervisor(self) -> Iterator[psutil.Popen]:

@@ -1,23 +1,26 @@
-"""What a job's configuration holds that nobody may read again, its owner included: header values of endpoints."""
+"""What a job's configuration holds that nobody may read again, its owner included: how endpoints know that it is us."""
 
 from __future__ import annotations
 
 from typing import Any
 
 MASK = "**********"
-_SECRET = frozenset({"headers", "signing_secret"})
+_SECRETS = ("headers", "signing_secret")
 
 
 def masked(config: Any) -> Any:
-    """A grader or tool configuration, or a list of them, with what `headers` and `signing_secret` hold replaced by `MASK`."""
+    """A grader or tool configuration, or a list of them, with `MASK` in place of signing secrets and all values of headers."""
     if isinstance(config, list):
         return [masked(member) for member in config]
     if not isinstance(config, dict):
         return config
-    return {name: _hidden(value) if name in _SECRET else masked(value) for name, value in config.items()}
+    return {name: _shown(name, value) for name, value in config.items()}
 
 
-def _hidden(headers: Any) -> Any:
-    if headers is None:
-        return None
-    return dict.fromkeys(headers, MASK) if isinstance(headers, dict) else MASK
+def _shown(name: str, value: Any) -> Any:
+    if name == "graders" and isinstance(value, dict):
+        # Its keys are the client's own names, and none of them a field.
+        return {key: masked(member) for key, member in value.items()}
+    if name not in _SECRETS or value is None:
+        return masked(value)
+    return dict.fromkeys(value, MASK) if isinstance(value, dict) else MASK

@@ -6,9 +6,10 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -262,9 +263,15 @@ def _rollout(step: int, split: str, batch: int, sample: int, *, failed: bool) ->
 
 
 @pytest.fixture
-def run(service: Service, job: Any) -> Run:
+def make_run(service: Service) -> Callable[[str], Run]:
+    """Puts a job into a runner's hands."""
+    return partial(Run, service.context)
+
+
+@pytest.fixture
+def run(make_run: Callable[[str], Run], job: Any) -> Run:
     """A job that a runner has in hand."""
-    return Run(service.context, job.id)
+    return make_run(job.id)
 
 
 @dataclass(frozen=True)

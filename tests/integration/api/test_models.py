@@ -66,8 +66,34 @@ def test_foreign_models_do_not_exist(foreign_client: OpenAI, run, tmp_path: Path
                 call(known)
 
 
-def test_a_tuned_model_is_no_base_for_a_job_yet(client: OpenAI, run, body, tmp_path: Path) -> None:
-    name = run.checkpoint(0, 0.1, {"a": b"1"}, tmp_path)
+def test_a_deleted_tuned_model_leaves_its_job_and_checkpoints(client: OpenAI, run, tmp_path: Path) -> None:
+    checkpoint = run.checkpoint(1, 0.1, {"a": b"1"}, tmp_path)
+    name = run.finish()
+    reply = client.models.delete(name)
+    assert reply.to_dict() == {"id": name, "object": "model", "deleted": True}
+    assert client.fine_tuning.jobs.retrieve(run.job_id).fine_tuned_model == name
+    assert client.models.retrieve(checkpoint).id == checkpoint
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.chat.completions.create(model=name, messages=[{"role": "user", "content": "Hi"}])
+    assert caught.value.code == "model_not_found"
+
+
+@pytest.mark.parametrize("kind", ["tuned", "checkpoint"])
+def test_a_job_can_start_from_a_model_of_the_project(strict_client: OpenAI, run, body, tmp_path: Path, kind: str) -> None:
+    checkpoint = run.checkpoint(1, 0.1, {"a": b"1"}, tmp_path)
+    checkpoint_id = run.checkpoint_id
+    name = {"tuned": run.finish(), "checkpoint": checkpoint}[kind]
+    job = strict_client.fine_tuning.jobs.create(**{**body, "model": name})
+    assert job.model == name
+    assert job.model_extra["touchstone"]["adapter"] == run.plan.options()["adapter"]
+    stored = run.context.jobs("proj_default").get(job.id)
+    assert (stored.base_model, stored.initial_checkpoint_id) == ("tiny", checkpoint_id)
+
+
+def test_an_adapter_keeps_its_shape_in_the_jobs_that_go_on_from_it(client: OpenAI, run, body, tmp_path: Path) -> None:
+    name = run.checkpoint(1, 0.1, {"a": b"1"}, tmp_path)
     with pytest.raises(openai.BadRequestError) as caught:
-        client.fine_tuning.jobs.create(**{**body, "model": name})
-    assert (caught.value.param, caught.value.code) == ("model", "unsupported_model")
+        client.fine_tuning.jobs.create(
+            **{**body, "model": name}, extra_body={"touchstone": {"adapter": {"type": "lora", "rank": 4}}}
+        )
+    assert caught.value.param == "touchstone.adapter"
