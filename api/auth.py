@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security.base import SecurityBase
 from starlette.concurrency import run_in_threadpool
 
 from api.context import Context, get_context
@@ -28,47 +29,66 @@ class Caller:
     key_id: str
 
 
-_bearer = HTTPBearer(auto_error=False, description="A key made by `rft keys create`.")
-_Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-
-
-async def caller(request: Request, credentials: _Credentials) -> Caller:
+class ProjectKey(SecurityBase):
     """The owner of the request's key; raises `Unauthorized`, `Forbidden`, `RateLimited`.
 
-    The key is looked up for every request: one that is revoked opens nothing from that moment on, in all API processes.
+    The key is looked up for every request: one that is revoked opens nothing from that moment on, in all API processes. One
+    object is both the scheme in the OpenAPI document and the dependency: FastAPI takes its time for each dependency.
     """
-    context: Context = request.app.state.context
-    secret = None if credentials is None else credentials.credentials
-    holder = await context.lookups.holders.get(digest_of(secret))
-    if holder is None:
-        raise await _refusal(context, secret or "")
-    _check(holder, request)
-    if holder.last_used_at is None or time.time() - holder.last_used_at >= RESOLUTION_SECONDS:
-        context.uses.note(holder.key_id)
-    rate = await context.rates.take(holder.project_id, holder.requests_per_minute or context.limits.requests_per_minute)
-    request.scope["state"]["rate"] = rate
-    if rate.retry_seconds is not None:
-        message = (
-            f"Rate limit reached for requests in the project {holder.project_id}: {rate.limit} a minute. "
-            f"Please try again in {rate.retry_seconds:.3g} s."
-        )
-        raise RateLimited(message, retry_seconds=rate.retry_seconds)
-    return Caller(project_id=holder.project_id, key_id=holder.key_id)
+
+    def __init__(self) -> None:
+        self.scheme_name = "project_key"
+        self.model = HTTPBearerModel(description="A project's key, made by `rft keys create`.")
+
+    async def __call__(self, request: Request) -> Caller:
+        """The caller of a request."""
+        context: Context = request.app.state.context
+        secret = _bearer(request)
+        holder = await context.lookups.holders.get(digest_of(secret))
+        if holder is None:
+            raise await _refusal(context, secret or "")
+        _check(holder, request)
+        if holder.last_used_at is None or time.time() - holder.last_used_at >= RESOLUTION_SECONDS:
+            context.uses.note(holder.key_id)
+        rate = await context.rates.take(holder.project_id, holder.requests_per_minute or context.limits.requests_per_minute)
+        request.scope["state"]["rate"] = rate
+        if rate.retry_seconds is not None:
+            message = (
+                f"Rate limit reached for requests in the project {holder.project_id}: {rate.limit} a minute. "
+                f"Please try again in {rate.retry_seconds:.3g} s."
+            )
+            raise RateLimited(message, retry_seconds=rate.retry_seconds)
+        return Caller(project_id=holder.project_id, key_id=holder.key_id)
 
 
+class AdminKey(SecurityBase):
+    """Lets admin keys in: `RFT_ADMIN_KEY` and those in the database. Raises `Unauthorized`, for a project's key `Forbidden`."""
+
+    def __init__(self) -> None:
+        self.scheme_name = "admin_key"
+        self.model = HTTPBearerModel(description="`RFT_ADMIN_KEY`, or a key made with it.")
+
+    async def __call__(self, request: Request) -> None:
+        """Returns where the request may go on."""
+        context: Context = request.app.state.context
+        secret = _bearer(request)
+        digest = digest_of(secret)
+        if await _is_admin(context, secret or ""):
+            return
+        if await context.lookups.holders.get(digest) is not None:
+            raise Forbidden("This route manages the organization and needs an admin key: RFT_ADMIN_KEY, or one made with it.")
+        raise incorrect(secret)
+
+
+caller = ProjectKey()
+administrator = AdminKey()
 CallerDep = Annotated[Caller, Depends(caller)]
 ContextDep = Annotated[Context, Depends(get_context)]
 
 
-async def administrator(context: ContextDep, credentials: _Credentials) -> None:
-    """Lets admin keys in: `RFT_ADMIN_KEY` and those in the database. Raises `Unauthorized`, for a project's key `Forbidden`."""
-    secret = None if credentials is None else credentials.credentials
-    digest = digest_of(secret)
-    if await _is_admin(context, secret or ""):
-        return
-    if await context.lookups.holders.get(digest) is not None:
-        raise Forbidden("This route manages the organization and needs an admin key: RFT_ADMIN_KEY, or one made with it.")
-    raise incorrect(secret)
+def _bearer(request: Request) -> str | None:
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
 
 
 def _check(holder: Holder, request: Request) -> None:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.auth import Caller, CallerDep, ContextDep
 from api.body import JsonBody, json_schema_of
-from api.context import Context
+from api.context import Context, get_context
 from api.jobs import service
 from api.jobs.curve import curve_tag, matches
 from api.jobs.filter import metadata_filter
@@ -18,7 +18,10 @@ from api.jobs.rollouts import RolloutId, read_page
 from api.jobs.schemas import CreateJob, checkpoint_object, event_object, job_object
 from api.jobs.weights import adapter_tar, find_checkpoint, merged_tar
 from api.paging import list_object
+from api.replies import JsonReply
 from core.jobs.curve import curve_csv
+from core.jobs.sql_lookups import EventQuery, JobKey
+from core.jobs.sql_rows import no_such_job
 from core.jobs.types import JobCommand
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
@@ -56,9 +59,13 @@ def list_jobs(
 
 
 @router.get("/{job_id}")
-def retrieve_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
+async def retrieve_job(job_id: str, caller: CallerDep, request: Request) -> JsonReply:
     """A job as it stands."""
-    return JSONResponse(job_object(context.jobs(caller.project_id).get(job_id), context.settings.organization))
+    context = await get_context(request)
+    job = await context.lookups.jobs.get(JobKey(caller.project_id, job_id))
+    if job is None:
+        raise no_such_job(job_id)
+    return JsonReply(job_object(job, context.settings.organization))
 
 
 @router.post("/{job_id}/cancel")
@@ -80,10 +87,14 @@ def resume_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONRespo
 
 
 @router.get("/{job_id}/events")
-def list_events(job_id: str, caller: CallerDep, context: ContextDep, after: str | None = None, limit: Limit = 20) -> JSONResponse:
+async def list_events(
+    job_id: str, caller: CallerDep, request: Request, after: str | None = None, limit: Limit = 20
+) -> JsonReply:
     """The job's history, newest first."""
-    page = context.events(caller.project_id).list(job_id, after=after, limit=limit)
-    return JSONResponse(list_object([event_object(event) for event in page.data], has_more=page.has_more))
+    context = await get_context(request)
+    page = await context.lookups.events.get(EventQuery(caller.project_id, job_id, after, limit))
+    assert page is not None
+    return JsonReply(list_object([event_object(event) for event in page.data], has_more=page.has_more))
 
 
 @router.get("/{job_id}/checkpoints")
