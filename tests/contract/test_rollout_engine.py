@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models import tiny_model
+from core.response_format import ResponseFormat
+from tests.models import VOCABULARY, byte_tokenizer, tiny_model
 from worker.policy.base import TrainGroup
 from worker.policy.forward import completion_logprobs, pack
 from worker.policy.lora_policy import LoraPolicy, UpdateConfig
 from worker.policy.model import PolicyModel, load_model
 from worker.rollout.base import Completion, PromptGroup, RolloutEngine, SamplingParams, StopReason
+from worker.rollout.guide import Guides
 from worker.rollout.torch import TorchEngine
 
 STOP_IDS = frozenset(range(0, 300, 20))
@@ -33,7 +35,7 @@ def policy(model: PolicyModel) -> LoraPolicy:
 
 @pytest.fixture(params=["torch"])
 def engine(request: pytest.FixtureRequest, policy: LoraPolicy) -> RolloutEngine:
-    return TorchEngine(policy, STOP_IDS)
+    return TorchEngine(policy, STOP_IDS, lambda: Guides(byte_tokenizer(), VOCABULARY, STOP_IDS))
 
 
 def flat(groups: list[list[Completion]]) -> list[Completion]:
@@ -88,3 +90,22 @@ def test_after_a_sync_the_updated_policy_samples(engine: RolloutEngine, policy: 
     logits, _ = completion_logprobs(policy.merged, pack([(GROUPS[0].prompt_T, [(t,) for t in range(300)])]), 1.0)
     assert greedy[0].tokens_T[0] == int(logits.argmax())
     assert flat(engine.generate(GROUPS, PARAMS)) != [before, other]
+
+
+def test_a_format_is_followed_and_leaves_log_probabilities_as_the_trainer_computes_them(
+    engine: RolloutEngine, policy: LoraPolicy
+) -> None:
+    params = SamplingParams(24, temperature=0.8, response_format=ResponseFormat('{"enum": ["yes", "no"]}'))
+    groups = engine.generate(GROUPS, params)
+    assert {completion.stop_reason for completion in flat(groups)} == {StopReason.STOP}
+    given = [
+        TrainGroup(
+            group.prompt_T,
+            tuple(completion.tokens_T for completion in completions),
+            tuple(completion.logprobs_T for completion in completions),
+            tuple(float(2 * (i % 2) - 1) for i in range(len(completions))),
+        )
+        for group, completions in zip(GROUPS, groups, strict=True)
+    ]
+    stats = policy.update(given, params.temperature)
+    assert stats.ratio_max < 1e-4

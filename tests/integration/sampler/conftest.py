@@ -46,7 +46,7 @@ class Sampler:
         return reply.json()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     directory = tmp_path_factory.mktemp("sampler")
     tiny_model(directory / "tiny")
@@ -57,7 +57,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(data_dir=directory / "data", models=models, threads=1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sampler(settings: Settings) -> Iterator[Sampler]:
     model = settings.data_dir.parent / "tiny"
     adapter = _random_adapter(model, settings.data_dir.parent / "adapter")
