@@ -20,7 +20,7 @@ T = TypeVar("T")
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 _RETRIED_STATUSES = frozenset({408, 409, 425, 429})
-_RETRIED_REASONS = frozenset({"resolve", "connect", "tls", "disconnected", "timeout"})
+_RETRIED_REASONS = frozenset({"resolve", "connect", "tls", "disconnected", "timeout", "protocol"})
 
 
 class TryAgain(Exception):
