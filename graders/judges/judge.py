@@ -47,8 +47,9 @@ class Judge:
 
     def close(self) -> None:
         """Give up what is being tried again, and wait for the requests under way."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._persistence.close()
-        self._threads.shutdown(cancel_futures=True)
+        self._threads.shutdown()
 
     def _ask_one(self, question: Question) -> Answer | NoAnswer:
         started = time.monotonic()
