@@ -9,6 +9,7 @@ from typing import Any
 
 from graders.base import Grader
 from graders.endpoint import EndpointGrader
+from graders.instructions.grader import InstructionsGrader
 from graders.label_model import label_model
 from graders.math.build import math_grader
 from graders.multi import MultiGrader
@@ -17,6 +18,7 @@ from graders.python_grader import PythonGrader
 from graders.score_model import score_model
 from graders.specs.base import GraderSpec
 from graders.specs.endpoint import Endpoint
+from graders.specs.instructions import Instructions
 from graders.specs.label_model import LabelModel
 from graders.specs.math import MathEquality
 from graders.specs.multi import Multi
@@ -53,6 +55,7 @@ _BUILDERS: dict[type[GraderSpec], Callable[[Any, GraderParts], Grader]] = {
     LabelModel: lambda spec, parts: label_model(spec, parts.judges.get(spec.model), allow_private=parts.allow_private_urls),
     Endpoint: lambda spec, parts: EndpointGrader(spec, parts.outbound),
     MathEquality: math_grader,
+    Instructions: lambda spec, _: InstructionsGrader(spec),
     Multi: _multi,
 }
 """One entry for each of `graders.specs.TYPES`."""

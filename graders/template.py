@@ -84,6 +84,14 @@ class Template:
         return "".join(pieces)
 
 
+def single_variable(text: str) -> Variable:
+    """The one variable that a template consists of, for fields that hold a value and no text. Raises `TemplateSyntaxError`."""
+    parts = Template.parse(text.strip()).parts
+    if len(parts) != 1 or not isinstance(parts[0], Variable):
+        raise TemplateSyntaxError("it must be one variable and nothing else, such as {{ item.tests }}")
+    return parts[0]
+
+
 def lookup(variable: Variable, sample: Sample) -> Any:
     """The JSON value a variable names. Raises `InvalidVariable` or `SampleNotJson`."""
     value: Any = sample.item if variable.root == "item" else sample.namespace()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graders.specs.base import GraderSpec
 from graders.specs.endpoint import Endpoint
+from graders.specs.instructions import Instructions
 from graders.specs.label_model import LabelModel
 from graders.specs.math import MathEquality
 from graders.specs.multi import Multi
@@ -20,6 +21,7 @@ TYPES: dict[str, type[GraderSpec]] = {
     "label_model": LabelModel,
     "endpoint": Endpoint,
     "math": MathEquality,
+    "instructions": Instructions,
     "multi": Multi,
 }
 """The configuration behind each `type`."""

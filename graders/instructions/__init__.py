@@ -1,0 +1,1 @@
+"""`instructions`: constraints on a text that a program can verify, those of IFEval and IFBench, by their names."""
