@@ -21,6 +21,15 @@ from starlette.routing import Route
 socket_path, directory = sys.argv[1:]
 
 
+USAGE = {
+    "prompt_tokens": 5,
+    "completion_tokens": 3,
+    "total_tokens": 8,
+    "prompt_tokens_details": {"cached_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 2},
+}
+
+
 def chunk(content: str | None, **rest: object) -> bytes:
     choice = {"index": 0, "delta": {} if content is None else {"content": content}, "finish_reason": None, "logprobs": None}
     value = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice], **rest}
@@ -50,7 +59,8 @@ async def chat(request: Request) -> Response:
         return StreamingResponse(pieces("one two three", broken=wish == "break"), media_type="text/event-stream")
     message = {"role": "assistant", "content": json.dumps(body), "refusal": None}
     choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
-    return JSONResponse({"id": "c", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice]})
+    reply = {"id": "c", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice]}
+    return JSONResponse({**reply, "usage": USAGE})
 
 
 async def merge(request: Request) -> Response:

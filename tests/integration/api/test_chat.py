@@ -24,6 +24,7 @@ from core.processes import SocketService
 Json = dict[str, Any]
 URL = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "hello"}]
+TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
 SCRIPT = Path(__file__).with_name("scripted_sampler.py")
 
 
@@ -54,6 +55,10 @@ def chat_http(chat_app: str) -> Iterator[httpx2.Client]:
         yield http
 
 
+def schema_format(schema: Json) -> Json:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+
+
 def said(text: str) -> list[Json]:
     return [{"role": "user", "content": text}]
 
@@ -79,11 +84,14 @@ def test_tuned_models_and_checkpoints_are_asked_with_their_adapter(chat_client: 
 
 
 def test_what_is_asked_for_is_passed_on(chat_client: OpenAI) -> None:
-    asked = forwarded(chat_client, temperature=0, top_p=0.5, max_tokens=7, n=2, stop="x", seed=3, logprobs=True)
+    wishes = {"frequency_penalty": 0.5, "presence_penalty": -0.5, "logit_bias": {"7": -100}, "top_logprobs": 2}
+    wishes["response_format"] = schema_format({"type": "object"})
+    asked = forwarded(chat_client, temperature=0, top_p=0.5, max_tokens=7, n=2, stop="x", seed=3, logprobs=True, **wishes)
     del asked["touchstone"]
     assert asked == {
         "model": "tiny",
         "messages": HELLO,
+        **wishes,
         "temperature": 0,
         "top_p": 0.5,
         "max_completion_tokens": 7,
@@ -94,8 +102,47 @@ def test_what_is_asked_for_is_passed_on(chat_client: OpenAI) -> None:
     }
 
 
-def test_unknown_parameters_are_left_out(chat_client: OpenAI) -> None:
-    assert "novel" not in forwarded(chat_client, extra_body={"novel": 1}, user="me", store=True)
+def test_parameters_without_a_meaning_here_are_accepted_and_left_out(chat_client: OpenAI) -> None:
+    idle = {
+        "user": "me",
+        "store": True,
+        "metadata": {"a": "b"},
+        "service_tier": "auto",
+        "reasoning_effort": "low",
+        "prompt_cache_key": "k",
+        "safety_identifier": "s",
+        "verbosity": "low",
+        "parallel_tool_calls": False,
+        "modalities": ["text"],
+        "response_format": {"type": "text"},
+        "extra_body": {"novel": 1},
+    }
+    assert set(forwarded(chat_client, **idle)) == {"model", "messages", "touchstone"}
+
+
+def test_tools_are_passed_on(chat_client: OpenAI) -> None:
+    asked = forwarded(chat_client, tools=TOOLS, tool_choice="auto", parallel_tool_calls=False)
+    assert (asked["tools"], asked["parallel_tool_calls"]) == (TOOLS, False)
+
+
+def test_tools_that_must_not_be_used_are_not_shown(chat_client: OpenAI) -> None:
+    assert "tools" not in forwarded(chat_client, tools=TOOLS, tool_choice="none")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}},
+        {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}},
+        {"type": "file", "file": {"file_id": "file-x"}},
+    ],
+    ids=lambda part: part["type"],
+)
+def test_content_that_is_no_text_is_named(chat_client: OpenAI, part: Json) -> None:
+    messages = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, part]}]
+    with pytest.raises(openai.BadRequestError, match=part["type"]) as caught:
+        chat_client.chat.completions.create(model="tiny", messages=messages)
+    assert caught.value.param == "messages[0].content[1].type"
 
 
 def test_nulls_are_left_out(chat_http: httpx2.Client) -> None:
@@ -184,15 +231,24 @@ def test_a_merged_model_is_sent_and_removed(chat_http: httpx2.Client, run, tmp_p
         ({"max_tokens": 0}, 400, "max_tokens", "invalid_value"),
         ({"max_completion_tokens": 1.5}, 400, "max_completion_tokens", None),
         ({"n": 0}, 400, "n", "invalid_value"),
-        ({"n": 9}, 400, "n", "invalid_value"),
+        ({"n": 129}, 400, "n", "invalid_value"),
         ({"stop": ["a", "b", "c", "d", "e"]}, 400, "stop", None),
         ({"stop": 7}, 400, "stop", "invalid_type"),
         ({"seed": 2**64}, 400, "seed", None),
         ({"stream": "yes"}, 400, "stream", "invalid_type"),
         ({"stream_options": {"include_usage": True}}, 400, "stream_options", "invalid_value"),
         ({"top_logprobs": 2}, 400, "top_logprobs", "invalid_value"),
-        ({"tools": [{"type": "function"}]}, 400, "tools", "unsupported_parameter"),
-        ({"response_format": {"type": "json_object"}}, 400, "response_format", "unsupported_parameter"),
+        ({"tools": [{"type": "function"}]}, 400, "tools[0].function", "missing_required_parameter"),
+        ({"tools": [{"type": "custom"}]}, 400, "tools[0].type", None),
+        ({"tools": TOOLS, "tool_choice": "required"}, 400, "tool_choice", "unsupported_parameter"),
+        ({"tools": TOOLS, "response_format": {"type": "json_object"}}, 400, "response_format", "unsupported_parameter"),
+        ({"functions": [{"name": "f"}]}, 400, "functions", "unsupported_parameter"),
+        ({"modalities": ["text", "audio"]}, 400, "modalities", "unsupported_parameter"),
+        ({"frequency_penalty": 3}, 400, "frequency_penalty", "invalid_value"),
+        ({"logit_bias": {"x": 1}}, 400, "logit_bias.x", None),
+        ({"logit_bias": {"1": 101}}, 400, "logit_bias.1", None),
+        ({"response_format": {"type": "xml"}}, 400, "response_format.type", "invalid_value"),
+        ({"response_format": schema_format({"type": "objekt"})}, 400, "response_format.json_schema.schema", "invalid_json_schema"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_by_its_name(
