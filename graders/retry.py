@@ -51,7 +51,13 @@ class Persistence:
             sleep=sleep_using_event(self._closed),
             reraise=True,
         )
-        return retrying(lambda: function(max(deadline - time.monotonic(), 0.001)))
+
+        def attempt() -> T:
+            if self._closed.is_set():
+                raise TryAgain("it was given up")
+            return function(max(deadline - time.monotonic(), 0.001))
+
+        return retrying(attempt)
 
     def sleep(self, seconds: float) -> bool:
         """Wait; False where it was closed meanwhile."""
