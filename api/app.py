@@ -93,7 +93,7 @@ def _context(settings: Settings) -> Context:
         database=database,
         objects=open_store(settings.object_store_url),
         keys=keys,
-        lookups=Lookups.over(database, keys),
+        lookups=Lookups.of(settings.database_url),
         uses=LastUses(keys),
         rates=SharedRates(settings.redis_url) if settings.redis_url else LocalRates(),
         limits=Limits.default(settings),

@@ -39,20 +39,26 @@ class Lookups:
     """Of keys, by the digests of their secrets."""
     jobs: Batched[JobKey, Job]
     events: Batched[EventQuery, Page[Event]]
+    database: Database
+    """Connections of their own: those of other requests may all be waiting for a lock."""
 
     @classmethod
-    def over(cls, database: Database, keys: KeyStore) -> Lookups:
-        """The look-ups in one database."""
+    def of(cls, database_url: str) -> Lookups:
+        """The look-ups in a database. A reader of SQLite waits for nobody, so it needs no thread."""
+        database = Database(database_url)
+        threads = not database.embedded
         return cls(
-            holders=Batched(keys.find, "keys"),
-            jobs=Batched(partial(find_jobs, database), "jobs"),
-            events=Batched(partial(find_events, database), "events"),
+            holders=Batched(KeyStore(database).find, thread="keys" if threads else None),
+            jobs=Batched(partial(find_jobs, database), thread="jobs" if threads else None),
+            events=Batched(partial(find_events, database), thread="events" if threads else None),
+            database=database,
         )
 
     def close(self) -> None:
-        """End their threads."""
+        """End their threads and connections."""
         for lookup in (self.holders, self.jobs, self.events):
             lookup.close()
+        self.database.dispose()
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Look-ups of many requests at once: what arrives while one query is under way shares the next.
 
-A thread of its own for each of 64 concurrent requests makes an interpreter switch threads rather than work. Here one thread
-answers all that wait with one call, so the cost of a look-up falls as the load rises, and nothing is ever cached: every answer
-was read after its request came in.
+A thread of its own for each of 64 concurrent requests makes an interpreter switch threads rather than work. Here one call
+answers all that wait, so the cost of a look-up falls as the load rises, and nothing is ever cached: every answer was read after
+its request came in.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ MAX_KEYS = 200
 
 
 class Batched(Generic[K, V]):
-    """Asks `load` for the values of all keys that wait. Its methods belong to one event loop, `load` runs in its own thread.
+    """Asks `load` for the values of all keys that wait. Its methods belong to one event loop.
 
-    `load` answers with a value for every key that has one; a value that is an exception is raised to those who asked for the key.
+    `load` runs in a thread of its own, called `thread`; without one on the event loop itself, which is for what never waits (for
+    a network, for a lock) and takes less time than waking a thread. It answers with a value for every key that has one; a value
+    that is an exception is raised to those who asked for the key.
     """
 
-    def __init__(self, load: Callable[[Sequence[K]], Mapping[K, V | Exception]], name: str) -> None:
+    def __init__(self, load: Callable[[Sequence[K]], Mapping[K, V | Exception]], *, thread: str | None = None) -> None:
         self._load = load
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._thread = None if thread is None else ThreadPoolExecutor(max_workers=1, thread_name_prefix=thread)
         self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._busy = False
 
@@ -44,13 +46,23 @@ class Batched(Generic[K, V]):
 
     def close(self) -> None:
         """End the thread once it has nothing left to do."""
-        self._thread.shutdown()
+        if self._thread is not None:
+            self._thread.shutdown()
 
     def _start(self) -> None:
         keys = list(self._waiting)[:MAX_KEYS]
         batch = {key: self._waiting.pop(key) for key in keys}
-        done = asyncio.get_running_loop().run_in_executor(self._thread, self._load, keys)
-        done.add_done_callback(lambda finished: self._finish(batch, finished))
+        loop = asyncio.get_running_loop()
+        if self._thread is None:
+            done = loop.create_future()
+            try:
+                done.set_result(self._load(keys))
+            except Exception as error:  # noqa: BLE001: it is raised again to each of those who asked
+                done.set_exception(error)
+            self._finish(batch, done)
+        else:
+            done = loop.run_in_executor(self._thread, self._load, keys)
+            done.add_done_callback(lambda finished: self._finish(batch, finished))
 
     def _finish(
         self, batch: Mapping[K, list[asyncio.Future[V | None]]], finished: asyncio.Future[Mapping[K, V | Exception]]
@@ -59,10 +71,9 @@ class Batched(Generic[K, V]):
         values = {} if error is not None else finished.result()
         for key, futures in batch.items():
             _settle(futures, error or values.get(key))
-        if self._waiting:
-            self._start()
-        else:
-            self._busy = False
+        self._busy = bool(self._waiting)
+        if self._busy:
+            asyncio.get_running_loop().call_soon(self._start)
 
 
 def _settle(futures: Sequence[asyncio.Future[V | None]], outcome: V | BaseException | None) -> None:

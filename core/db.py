@@ -72,6 +72,11 @@ class Database:
         """The value of `now` at this moment of the session."""
         return float(session.scalars(select(self.now)).one())
 
+    @property
+    def embedded(self) -> bool:
+        """Whether the database lives in this process and its files (SQLite), not behind a network."""
+        return self.engine.dialect.name == "sqlite"
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
