@@ -6,13 +6,15 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from core.errors import RftError, Unavailable
 from core.processes import SocketService
-from graders.base import Json, SandboxReply
+from graders.base import Json, Program, ProgramResult, SandboxReply
 from graders.sandbox import frames
+from graders.sandbox.levels import Level
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PAUSES = (0.05, 0.2, 0.0)
@@ -26,12 +28,21 @@ class SandboxUnavailable(RftError):
     type = "server_error"
 
 
-class SandboxClient:
-    """Runs python graders in a grader process of its own. Safe to use from several threads.
+@dataclass(frozen=True)
+class Enforced:
+    """The level that calls run at, and why no stronger one."""
 
-    `python` is the interpreter of the graders (3.11 or newer; this service's own where None), `wall_seconds` the limit for one
-    call and for loading a source, `parallel` the calls at a time (the machine's cores where None), `memory_bytes` the address
-    space of each call. `namespaces=False` does without kernel namespaces even where they are to be had.
+    level: Level
+    refused: dict[str, str]
+
+
+class SandboxClient:
+    """Runs python graders and programs in a grader process of its own. Safe to use from several threads.
+
+    `python` is the interpreter of user code (3.11 or newer; this service's own where None), `wall_seconds` the limit for one
+    call of a grader and for loading a source, `parallel` the calls at a time (the machine's cores where None), `memory_bytes`
+    the memory of each call. Calls run at the strongest level that the machine gives, and not at all below `minimum`; `level`
+    asks for exactly one instead. Calls of two tenants never share a process: see `for_tenant`.
     """
 
     def __init__(
@@ -41,11 +52,12 @@ class SandboxClient:
         *,
         parallel: int | None = None,
         memory_bytes: int = 2 << 30,
-        namespaces: bool = True,
+        minimum: str = Level.PROCESS,
+        level: str | None = None,
     ) -> None:
         options = ["--python", python or sys.executable, "--wall", str(wall_seconds), "--memory", str(memory_bytes)]
         options += [] if parallel is None else ["--parallel", str(parallel)]
-        options += [] if namespaces else ["--no-namespaces"]
+        options += ["--minimum", minimum] if level is None else ["--level", level]
         self._service = SocketService(
             [sys.executable, "-P", "-m", "graders.sandbox.server", "{socket}", *options],
             # Nothing of the owner's environment: it holds keys.
@@ -57,22 +69,39 @@ class SandboxClient:
         """The grader process, once it was started."""
         return self._service.pid
 
-    def run(self, source: str, calls: Sequence[tuple[Json, Json]]) -> list[SandboxReply]:
+    def for_tenant(self, tenant: str) -> TenantSandbox:
+        """The same grader process for one project: its calls share no process with those of others."""
+        return TenantSandbox(self, tenant)
+
+    def run(self, source: str, calls: Sequence[tuple[Json, Json]], *, tenant: str = "") -> list[SandboxReply]:
         """`grade(sample, item)` of `source` on each pair, in order; each in a process of its own.
 
         A reply's value is a bool, int or float (perhaps not finite). Raises `SandboxUnavailable` where nothing could be run.
         """
-        request = frames.pack({"source": source, "calls": [list(call) for call in calls]})
-        answer = self._ask(request)
-        if "unavailable" in answer:
-            raise SandboxUnavailable(answer["unavailable"])
+        answer = self._ask({"tenant": tenant, "source": source, "calls": [list(call) for call in calls]})
         return [SandboxReply(reply.get("value"), reply.get("error"), reply["seconds"]) for reply in answer["replies"]]
+
+    def execute(self, programs: Sequence[Program], *, tenant: str = "") -> list[ProgramResult]:
+        """Run each program by itself, in order of the results. Raises `SandboxUnavailable` where nothing could be run."""
+        answer = self._ask({"tenant": tenant, "programs": [asdict(program) for program in programs]})
+        return [ProgramResult(**reply) for reply in answer["replies"]]
+
+    def enforced(self) -> Enforced:
+        """What calls run at. Raises `SandboxUnavailable` where that is less than the minimum."""
+        answer = self._ask({"level": True})
+        return Enforced(Level(answer["level"]), answer["refused"])
 
     def close(self) -> None:
         """End the grader process."""
         self._service.close()
 
-    def _ask(self, request: bytes) -> Any:
+    def _ask(self, message: Json) -> Any:
+        answer = self._deliver(frames.pack(message))
+        if "unavailable" in answer:
+            raise SandboxUnavailable(answer["unavailable"])
+        return answer
+
+    def _deliver(self, request: bytes) -> Any:
         """The grader process may die under a request: `ensure` starts another, and grading twice does no harm."""
         for pause in _PAUSES:
             try:
@@ -92,3 +121,22 @@ class SandboxClient:
             connection.connect(str(path))
             connection.sendall(request)
             return frames.receive(connection)
+
+
+@dataclass(frozen=True)
+class TenantSandbox:
+    """One project's part of a `SandboxClient`, which stays its owner's to close."""
+
+    client: SandboxClient
+    tenant: str
+
+    def run(self, source: str, calls: Sequence[tuple[Json, Json]]) -> list[SandboxReply]:
+        """As `SandboxClient.run`."""
+        return self.client.run(source, calls, tenant=self.tenant)
+
+    def execute(self, programs: Sequence[Program]) -> list[ProgramResult]:
+        """As `SandboxClient.execute`."""
+        return self.client.execute(programs, tenant=self.tenant)
+
+    def close(self) -> None:
+        """Nothing: others use the grader process, too."""

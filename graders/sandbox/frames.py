@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import struct
@@ -25,20 +24,14 @@ def pack(message: Any) -> bytes:
     return HEADER.pack(len(body)) + body
 
 
-async def read(reader: asyncio.StreamReader, limit: int = MAX_BYTES) -> Any:
-    """The next message, or None at the end of the stream. Raises `BrokenFrame`."""
-    try:
-        size = _size(await reader.readexactly(HEADER.size), limit)
-        return _load(await reader.readexactly(size))
-    except asyncio.IncompleteReadError as error:
-        if error.expected == HEADER.size and not error.partial:
-            return None
-        raise BrokenFrame("the stream ended inside a frame") from None
+def send(connection: socket.socket, message: Any) -> None:
+    """One frame on a socket."""
+    connection.sendall(pack(message))
 
 
 def receive(connection: socket.socket, limit: int = MAX_BYTES) -> Any:
     """The next message from a blocking socket. Raises `BrokenFrame`, also where the stream has ended."""
-    return _load(_receive_exactly(connection, _size(_receive_exactly(connection, HEADER.size), limit)))
+    return load(_receive_exactly(connection, size_of(_receive_exactly(connection, HEADER.size), limit)))
 
 
 def _receive_exactly(connection: socket.socket, size: int) -> bytes:
@@ -51,14 +44,16 @@ def _receive_exactly(connection: socket.socket, size: int) -> bytes:
     return bytes(data)
 
 
-def _size(header: bytes, limit: int) -> int:
+def size_of(header: bytes, limit: int) -> int:
+    """The length that a header announces. Raises `BrokenFrame`."""
     size = int(HEADER.unpack(header)[0])
     if size > limit:
         raise BrokenFrame(f"a frame of {size} bytes is over the limit of {limit}")
     return size
 
 
-def _load(body: bytes) -> Any:
+def load(body: bytes) -> Any:
+    """The message in a frame's body. Raises `BrokenFrame`."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

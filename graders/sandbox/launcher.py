@@ -1,98 +1,138 @@
-"""Starts one zygote with as little power as this machine allows, and ends it when standard input ends.
+"""Builds the walls around one zygote, and ends it when standard input ends.
 
-    python launcher.py NAMESPACES MEMORY_BYTES FILE_BYTES PYTHON ZYGOTE ARGUMENT...
+    python -m graders.sandbox.launcher CONFIG
 
-Standalone, standard library only, never runs a user's code. NAMESPACES is 1 to ask for user, network, process-id and IPC
-namespaces; where the kernel or a container refuses them the zygote runs without.
+Standard library only, never runs a user's code. A wall that the kernel refuses is one line of JSON on standard output,
+{"refused": why}, and exit code 1: nothing runs with less than was asked for.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import json
 import os
-import resource
 import select
 import signal
 import sys
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator
+from typing import NoReturn
 
-_CLONE_NEWIPC = 0x08000000
-_CLONE_NEWUSER = 0x10000000
-_CLONE_NEWPID = 0x20000000
-_CLONE_NEWNET = 0x40000000
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NO_NEW_PRIVS = 38
-_OPEN_FILES = 256
+from graders.sandbox import kernel
+from graders.sandbox.config import Config
+from graders.sandbox.keeper import Identity, keep
+from graders.sandbox.levels import Level
+from graders.sandbox.proctable import ProcessTable, descendants
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_NAMESPACES = (
+    kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC
+    | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
+)  # fmt: skip
+_NOBODY = 65534
+_KILL_SECONDS = 2.0
 
 
 def main() -> None:
     """Isolate, start, watch."""
-    namespaces, memory, file_size = (int(argument) for argument in sys.argv[1:4])
-    if namespaces:
-        _unshare()
-    zygote = os.fork()
-    if zygote == 0:
-        _become(sys.argv[4:], memory, file_size)
-    _watch(zygote)
+    config = Config.from_argument(sys.argv[1])
+    os.umask(0o022)
+    proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    identity = Identity(os.getuid(), os.getgid())
+    try:
+        if config.level is Level.STRICT:
+            identity = _isolate()
+        else:
+            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    except OSError as error:
+        _refuse(error)
+    keeper = os.fork()
+    if keeper == 0:
+        try:
+            keep(config, identity, proc)
+        except OSError as error:
+            _refuse(error)
+        finally:
+            os._exit(1)
+    os.close(config.control)
+    os.close(config.load)
+    os.close(1)
+    _watch(keeper)
+    if config.level is not Level.STRICT:
+        _end_all(ProcessTable(proc))
 
 
-def _unshare() -> None:
-    """Own namespaces. The new process-id namespace holds the next child: it is that namespace's init, and all die with it."""
-    uid, gid = os.getuid(), os.getgid()
-    if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWPID | _CLONE_NEWIPC) != 0:
-        return
-    # Without these maps the zygote sees itself as "nobody", which works as well.
-    with contextlib.suppress(OSError):
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"{uid} {uid} 1")
-        _write("/proc/self/gid_map", f"{gid} {gid} 1")
+def _refuse(error: OSError) -> NoReturn:
+    os.write(1, (json.dumps({"refused": str(error)}) + "\n").encode())
+    os._exit(1)
+
+
+def _isolate() -> Identity:
+    """Own namespaces. The next child is the init of the new process ids, and all die with it."""
+    root = os.getuid() == 0
+    # Root's own files stay out of reach by way of another user; limits on processes count for it, too.
+    identity = Identity(_NOBODY, _NOBODY) if root else Identity(os.getuid(), os.getgid())
+    users = f"0 0 1\n{_NOBODY} {_NOBODY} 1\n" if root else f"{identity.uid} {identity.uid} 1\n"
+    groups = f"0 0 1\n{_NOBODY} {_NOBODY} 1\n" if root else f"{identity.gid} {identity.gid} 1\n"
+    with _outside(lambda: _map_ids(os.getppid(), users, groups, deny_setgroups=not root)):
+        kernel.unshare(_NAMESPACES)
+    return identity
+
+
+@contextlib.contextmanager
+def _outside(work: Callable[[], None]) -> Iterator[None]:
+    """Do this, then have a process that has not done it do `work`. Raises `OSError` if that fails."""
+    go, start = os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        try:
+            os.close(start)
+            os.read(go, 1)
+            work()
+            os._exit(0)
+        except OSError as error:
+            os._exit(error.errno or 1)
+    os.close(go)
+    try:
+        yield
+    finally:
+        os.close(start)
+        status = os.waitstatus_to_exitcode(os.waitpid(helper, 0)[1])
+    if status:
+        raise OSError(abs(status), f"mapping of user ids: {os.strerror(abs(status))}")
+
+
+def _map_ids(pid: int, users: str, groups: str, *, deny_setgroups: bool) -> None:
+    if deny_setgroups:
+        _write(f"/proc/{pid}/setgroups", "deny")
+    _write(f"/proc/{pid}/uid_map", users)
+    _write(f"/proc/{pid}/gid_map", groups)
 
 
 def _write(path: str, text: str) -> None:
-    Path(path).write_text(text)
+    with open(path, "w") as file:
+        file.write(text)
 
 
-def _become(argv: list[str], memory: int, file_size: int) -> None:
-    """Turn this fork into the zygote. Does not return."""
-    try:
-        os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        os.close(null)
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        for kind, limit in (
-            (resource.RLIMIT_AS, memory),
-            (resource.RLIMIT_FSIZE, file_size),
-            (resource.RLIMIT_NOFILE, _OPEN_FILES),
-            (resource.RLIMIT_CORE, 0),
-        ):
-            _lower(kind, limit)
-        os.execv(argv[0], argv)  # noqa: S606
-    finally:
-        os._exit(127)
-
-
-def _lower(kind: int, limit: int) -> None:
-    hard = resource.getrlimit(kind)[1]
-    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(kind, (limit, limit))
-
-
-def _watch(zygote: int) -> None:
-    """Wait for the zygote's end, or end it when whoever holds our standard input lets go."""
-    handle = os.pidfd_open(zygote)
+def _watch(keeper: int) -> None:
+    """Wait for the keeper's end, or end it when whoever holds our standard input lets go."""
+    handle = os.pidfd_open(keeper)
     ready, _, _ = select.select([sys.stdin, handle], [], [])
-    if handle not in ready:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(zygote, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(zygote, signal.SIGKILL)
-    os.waitpid(zygote, 0)
+    if handle not in ready and not select.select([handle], [], [], _KILL_SECONDS)[0]:
+        os.kill(keeper, signal.SIGKILL)
+    os.waitpid(keeper, 0)
+
+
+def _end_all(table: ProcessTable) -> None:
+    """Without a namespace that ends as one: end what is left below us until nothing is."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while time.monotonic() < deadline:
+        for pid in descendants(table.read(), table.own_pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
-"""The grader process: takes batches of calls on a unix socket and keeps one warm zygote for each grader's source.
+"""The grader process: takes batches of work on a unix socket and keeps one warm zygote for each tenant and source.
 
-    python -m graders.sandbox.server SOCKET [--python P] [--wall SECONDS] [--parallel N] [--memory BYTES] [--no-namespaces]
+    python -m graders.sandbox.server SOCKET [--python P] [--wall SECONDS] [--parallel N] [--memory BYTES]
+        [--minimum LEVEL | --level LEVEL]
 
 Standard library only. Ends when its standard input does, and takes every zygote along.
 
-Request frame: {"source", "calls": [[sample, item], ...]}. Reply: {"replies": [{"value" | "error", "seconds"}, ...]} in order, or
+Request frames and their replies, in order of the work:
+{"tenant", "source", "calls": [[sample, item], ...]}: {"replies": [{"value" | "error", "seconds"}, ...]};
+{"tenant", "programs": [{"source", "stdin", "seconds", "memory_bytes", "output_bytes"}, ...]}: {"replies": [a ProgramResult]};
+{"level": true}: {"level": its name, "refused": {stronger level: why}}.
 {"unavailable": text} where nothing could be run.
 """
 
@@ -12,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import os
 import shutil
 import socket
@@ -20,121 +23,96 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from graders.sandbox import frames
-from graders.sandbox.warm import CannotStart, Collapsed, Limits, LoadFailed, Zygote
+from graders.sandbox import frames, streams
+from graders.sandbox.levels import LEVELS, Level
+from graders.sandbox.pool import Pool
+from graders.sandbox.warm import CannotStart, Collapsed, LoadFailed
 
 Json = dict[str, Any]
 
-WARM_ZYGOTES = 8
-
 
 class Server:
-    """Runs calls on warm zygotes, at most `parallel` at a time."""
+    """Answers clients from a pool of zygotes, with at most `parallel` calls at a time."""
 
-    def __init__(self, limits: Limits, parallel: int, scratch: Path) -> None:
-        self._limits = limits
+    def __init__(self, pool: Pool, parallel: int) -> None:
+        self._pool = pool
         self._slots = asyncio.Semaphore(parallel)
-        self._scratch = scratch
-        self._warm: dict[str, asyncio.Task[Zygote]] = {}
-        """By digest of the source, the least recently used first."""
 
     async def serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one client's batches until it leaves."""
         try:
-            while (request := await frames.read(reader)) is not None:
-                writer.write(frames.pack(await self._answer(request["source"], request["calls"])))
+            while (request := await streams.read(reader)) is not None:
+                writer.write(frames.pack(await self._answer(request)))
                 await writer.drain()
         except (ConnectionError, frames.BrokenFrame):
             pass  # The client went away in the middle; there is nobody to tell.
         finally:
             writer.close()
 
-    async def _answer(self, source: str, calls: list[list[Json]]) -> Json:
+    async def _answer(self, request: Json) -> Json:
         try:
-            await self._zygote(source)  # One attempt for the whole batch, should the source not load.
-            return {"replies": await asyncio.gather(*(self._call(source, sample, item) for sample, item in calls))}
-        except LoadFailed as error:
-            return {"replies": [{"error": str(error), "seconds": 0.0} for _ in calls]}
+            level = await self._pool.settle()
+            if "calls" in request:
+                return {"replies": await self._grade(request["tenant"], request["source"], request["calls"])}
+            if "programs" in request:
+                programs = [self._execute(request["tenant"], program) for program in request["programs"]]
+                return {"replies": await asyncio.gather(*programs)}
+            return {"level": level, "refused": self._pool.refused}
         except CannotStart as error:
             return {"unavailable": str(error)}
 
-    async def _call(self, source: str, sample: Json, item: Json) -> Json:
-        request = frames.pack({"sample": sample, "item": item})
+    async def _grade(self, tenant: str, source: str, calls: list[list[Json]]) -> list[Json]:
+        try:
+            await self._pool.grader(tenant, source)  # One attempt for the whole batch, should the source not load.
+        except LoadFailed as error:
+            return [{"error": str(error), "seconds": 0.0} for _ in calls]
+        return await asyncio.gather(*(self._call(tenant, source, sample, item) for sample, item in calls))
+
+    async def _call(self, tenant: str, source: str, sample: Json, item: Json) -> Json:
         async with self._slots:
             try:
-                zygote = await self._zygote(source)
-                return await zygote.call(request)
+                zygote = await self._pool.grader(tenant, source)
+                return await zygote.grade(sample, item)
             except Collapsed:
-                return await self._call_alone(source, request)
+                return await self._call_alone(source, sample, item)
             except LoadFailed as error:
                 return {"error": str(error), "seconds": 0.0}
 
-    async def _call_alone(self, source: str, request: bytes) -> Json:
+    async def _call_alone(self, source: str, sample: Json, item: Json) -> Json:
         """A zygote fell with several calls in flight: give this one a zygote of its own, to see whose fault it was."""
         try:
-            zygote = await Zygote.start(source, self._limits, self._scratch)
+            zygote = await self._pool.fresh_grader(source)
         except LoadFailed as error:
             return {"error": str(error), "seconds": 0.0}
         try:
-            return await zygote.call(request)
+            return await zygote.grade(sample, item)
         except Collapsed:
             return {"error": "the grader ended the process that runs it", "seconds": 0.0}
         finally:
             await zygote.close()
 
-    async def _zygote(self, source: str) -> Zygote:
-        """The warm zygote of a source, started if there is none. Raises `LoadFailed` or `CannotStart`."""
-        digest = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
-        task = self._warm.pop(digest, None)
-        spent = task if task is not None and _spent(task) else None
-        if task is None or spent is not None:
-            task = asyncio.create_task(Zygote.start(source, self._limits, self._scratch))
-        self._warm[digest] = task
-        for other in [*self._over_the_limit(digest), *([spent] if spent else [])]:
-            await _discard(other)
-        return await asyncio.shield(task)
-
-    def _over_the_limit(self, keep: str) -> list[asyncio.Task[Zygote]]:
-        """Take the least recently used idle zygotes off the list."""
-        idle = [
-            digest
-            for digest, task in self._warm.items()
-            if digest != keep and task.done() and (task.exception() or task.result().idle)
-        ]
-        return [self._warm.pop(digest) for digest in idle[: max(0, len(self._warm) - WARM_ZYGOTES)]]
-
-    async def close(self) -> None:
-        """End every warm zygote."""
-        for task in self._warm.values():
-            if task.done():
-                await _discard(task)
-
-
-def _spent(task: asyncio.Task[Zygote]) -> bool:
-    return task.done() and (task.exception() is not None or task.result().dead)
-
-
-async def _discard(task: asyncio.Task[Zygote]) -> None:
-    if task.exception() is None:
-        await task.result().close()
+    async def _execute(self, tenant: str, program: Json) -> Json:
+        async with self._slots:
+            for _ in range(2):
+                zygote = await self._pool.program(tenant, program["memory_bytes"])
+                try:
+                    return await zygote.execute(program["source"], program["stdin"], program["seconds"], program["output_bytes"])
+                except Collapsed:
+                    continue
+        raise CannotStart("the sandbox of programs ends before they do")
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
-    limits = Limits(
-        python=arguments.python,
-        wall_seconds=arguments.wall,
-        memory_bytes=arguments.memory,
-        namespaces=not arguments.no_namespaces,
-    )
     scratch = Path(arguments.socket).with_name("scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(mode=0o700)
-    server = Server(limits, arguments.parallel, scratch)
+    levels = [arguments.level] if arguments.level else [level for level in LEVELS if level.rank >= arguments.minimum.rank]
+    pool = Pool(arguments.python, levels, arguments.wall, arguments.memory, arguments.parallel, scratch)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(arguments.socket)
-        await asyncio.start_unix_server(server.serve_client, sock=listener)
+        await asyncio.start_unix_server(Server(pool, arguments.parallel).serve_client, sock=listener)
         await _end_of_standard_input()
-    await server.close()
+    await pool.close()
     shutil.rmtree(scratch, ignore_errors=True)
     # Calls in flight go too: their launchers read end of file as this process ends.
     os._exit(0)
@@ -161,7 +139,8 @@ def main() -> None:
     parser.add_argument("--wall", type=float, default=120.0)
     parser.add_argument("--parallel", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--memory", type=int, default=2 << 30)
-    parser.add_argument("--no-namespaces", action="store_true")
+    parser.add_argument("--minimum", type=Level, default=Level.PROCESS)
+    parser.add_argument("--level", type=Level)
     asyncio.run(_serve(parser.parse_args()))
 
 

@@ -6,27 +6,34 @@ import asyncio
 import contextlib
 import itertools
 import json
-import math
+import os
+import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from graders.sandbox import frames
+from graders.sandbox import frames, streams
+from graders.sandbox.config import Config
+from graders.sandbox.replies import Exit, checked_value, exit_of, program_result
 
 Json = dict[str, Any]
 
-_HERE = Path(__file__).parent
+_ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 30.0
 _KILL_SECONDS = 2.0
+_NEWS_SECONDS = 0.01
+"""What was written to a pipe before a process was killed has been read by then."""
 _REPLY_BYTES = 64 * 1024
-_ERROR_CHARACTERS = 2000
-_FILE_BYTES = 1 << 30
+_FLOOD_BYTES = 16 << 20
+"""A program that writes more than this to a stream finds it closed."""
 
 
 class CannotStart(Exception):
@@ -41,54 +48,36 @@ class Collapsed(Exception):
     """The zygote has gone, or can no longer be trusted to answer; the call may not be the one at fault."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a grader may use."""
-
-    python: str
-    wall_seconds: float
-    """For one call, and for loading the source."""
-    memory_bytes: int
-    """Address space of each process."""
-    namespaces: bool
-    """Ask the kernel for own user, network, process and IPC namespaces; not getting them is tolerated."""
-
-    @property
-    def cpu_seconds(self) -> int:
-        """Processor time of one call: two cores for the whole wall time."""
-        return math.ceil(2 * self.wall_seconds) + 1
-
-
 class Zygote:
-    """A process that has loaded one source. `start` it, `call` it from several tasks, `close` it."""
+    """A process that has loaded one source, or none. `start` it, give it work from several tasks, `close` it."""
 
-    def __init__(self, launcher: subprocess.Popen[bytes], control: socket.socket, scratch: Path, limits: Limits) -> None:
+    def __init__(self, launcher: subprocess.Popen[bytes], control: socket.socket, config: Config, wall_seconds: float) -> None:
         self._launcher = launcher
         self._control = control
-        self._scratch = scratch
-        self._limits = limits
+        self._config = config
+        self._wall_seconds = wall_seconds
         self._numbers = itertools.count(1)
         self._in_flight = 0
         self._condemned = False
+        assert launcher.stdout is not None
+        self._news = _News(launcher.stdout)
 
     @classmethod
-    async def start(cls, source: str, limits: Limits, scratch_root: Path) -> Zygote:
-        """Launch and load. Raises `CannotStart` or `LoadFailed`."""
+    async def start(cls, source: str, template: Config, wall_seconds: float, scratch_root: Path) -> Zygote:
+        """Launch and load. `template` lacks the scratch directory and the descriptors. Raises `CannotStart` or `LoadFailed`."""
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         load, load_theirs = socket.socketpair()
         control.setblocking(False)
-        scratch = Path(tempfile.mkdtemp(dir=scratch_root))
+        scratch = tempfile.mkdtemp(dir=scratch_root)
         with theirs, load_theirs:
-            launcher = _launch(limits, theirs.fileno(), load_theirs.fileno(), scratch)
-        zygote = cls(launcher, control, scratch, limits)
-        reader, writer = await asyncio.open_connection(sock=load)
+            config = replace(template, scratch=scratch, control=theirs.fileno(), load=load_theirs.fileno())
+            launcher = _launch(config)
+        zygote = cls(launcher, control, config, wall_seconds)
         try:
-            await _load(reader, writer, source, limits.wall_seconds)
+            await zygote._load(load, source)
         except BaseException:
             await zygote.close()
             raise
-        finally:
-            writer.close()
         return zygote
 
     @property
@@ -97,7 +86,7 @@ class Zygote:
         if self._condemned:
             return True
         try:
-            # It never speaks on this channel: readable means closed, or hostile.
+            # Nobody speaks on this channel: readable means closed.
             self._control.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
@@ -110,24 +99,91 @@ class Zygote:
         """Whether no call is in flight."""
         return self._in_flight == 0
 
-    async def call(self, request: bytes) -> Json:
-        """Run one framed request in a fork of its own: {"value" | "error", "seconds"}. Raises `Collapsed`."""
+    async def grade(self, sample: Json, item: Json) -> Json:
+        """One call in a fork of its own: {"value" | "error", "seconds"}. Raises `Collapsed`."""
+        # Only this call's process is told: a frame without it is no value.
+        nonce = secrets.token_hex(16)
+        request = frames.pack({"sample": sample, "item": item, "nonce": nonce})
+        started = time.monotonic()
+        async with self._call() as channel:
+            reply = await self._outcome(channel, request, nonce)
+        return {**reply, "seconds": time.monotonic() - started}
+
+    async def _outcome(self, channel: _Channel, request: bytes, nonce: str) -> Json:
+        try:
+            async with asyncio.timeout(self._wall_seconds):
+                reply = await channel.ask(request)
+        except TimeoutError:
+            await self._kill(channel)
+            return {"error": f"grade ran longer than {self._wall_seconds:g} seconds and was stopped"}
+        except frames.BrokenFrame as error:
+            await self._kill(channel)
+            return {"error": f"the grader's process sent no valid result: {error}"}
+        end = exit_of(reply)
+        if end is not None:
+            return {"error": f"the grader's process ended without a result ({await self._ending(end)})"}
+        try:
+            async with asyncio.timeout(_KILL_SECONDS):
+                # The call is over when its processes are gone: none may go on behind its result.
+                await channel.rest()
+        except TimeoutError:
+            await self._kill(channel)
+            return {"error": "the grader's process went on after its result and was stopped"}
+        return checked_value(reply, nonce)
+
+    async def execute(self, source: str, stdin: str, seconds: float, output_bytes: int) -> Json:
+        """Run one script in a fork of its own: the fields of a `ProgramResult`. Raises `Collapsed`."""
+        request = frames.pack({"source": source, "stdin": stdin})
+        started = time.monotonic()
+        outputs = [_Output(output_bytes), _Output(output_bytes)]
+        try:
+            async with self._call([output.theirs for output in outputs]) as channel:
+                for output in outputs:
+                    output.start()
+                end = await self._end_of_program(channel, request, seconds)
+            texts = [await output.text() for output in outputs]
+        finally:
+            for output in outputs:
+                output.close()
+        lasted = time.monotonic() - started
+        return program_result(end, texts, lasted, out_of_memory=end is not None and await self._used_too_much(end))
+
+    async def _end_of_program(self, channel: _Channel, request: bytes, seconds: float) -> Exit | None:
+        """How it ended; None if it had to be killed for its time. Raises `Collapsed`."""
+        try:
+            async with asyncio.timeout(seconds):
+                end = exit_of(await channel.ask(request))
+        except TimeoutError:
+            await self._kill(channel)
+            return None
+        except frames.BrokenFrame:
+            end = None
+        if end is None:
+            # A program has no way to speak here.
+            raise Collapsed
+        return end
+
+    @contextlib.asynccontextmanager
+    async def _call(self, attached: Sequence[int] = ()) -> AsyncIterator[_Channel]:
         number = next(self._numbers)
         self._in_flight += 1
-        started = time.monotonic()
         try:
-            channel, theirs = socket.socketpair()
+            ours, theirs = socket.socketpair()
             with theirs:
-                self._tell({"call": number}, theirs)
-            reader, writer = await asyncio.open_connection(sock=channel)
+                try:
+                    self._tell({"call": number}, [theirs.fileno(), *attached])
+                except Collapsed:
+                    ours.close()
+                    raise
+            reader, writer = await asyncio.open_connection(sock=ours)
             try:
-                reply = await self._reply(number, reader, writer, request)
+                yield _Channel(number, reader, writer)
             finally:
                 writer.close()
         finally:
             self._in_flight -= 1
-            _remove(self._scratch / str(number))
-        return {**_checked(reply), "seconds": time.monotonic() - started}
+            with contextlib.suppress(Collapsed):
+                self._tell({"end": number})
 
     async def close(self) -> None:
         """End the zygote and all its calls; the launcher sees to it when its standard input closes."""
@@ -135,25 +191,97 @@ class Zygote:
         self._control.close()
         assert self._launcher.stdin is not None
         self._launcher.stdin.close()
-        deadline = time.monotonic() + _KILL_SECONDS
+        deadline = time.monotonic() + 2 * _KILL_SECONDS
         while self._launcher.poll() is None:
             if time.monotonic() > deadline:
                 self._launcher.kill()
             await asyncio.sleep(0.005)
-        _remove(self._scratch)
+        self._news.close()
+        _remove(self._config.scratch)
 
-    async def _reply(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> Any:
+    async def _load(self, load: socket.socket, source: str) -> None:
+        reader, writer = await asyncio.open_connection(sock=load)
         try:
-            async with asyncio.timeout(self._limits.wall_seconds):
-                with contextlib.suppress(ConnectionError):  # A child may die before it has read; its status still comes.
-                    writer.write(request)
-                    await writer.drain()
-                reply = await frames.read(reader, _REPLY_BYTES)
+            await self._wait_for_start(reader)
+            await self._send_source(reader, writer, source)
+        finally:
+            writer.close()
+        self._tell({"loaded": True})
+        try:
+            async with asyncio.timeout(_KILL_SECONDS):
+                alone = await self._news.alone()
         except TimeoutError:
-            await self._kill(number, reader)
-            return {"error": f"grade ran longer than {self._limits.wall_seconds:g} seconds and was stopped"}
-        except frames.BrokenFrame as error:
-            return {"error": f"the grader's process sent no valid result: {error}"}
+            alone = False
+        if not alone:
+            raise LoadFailed("the source leaves threads or processes running after it was imported")
+
+    async def _wait_for_start(self, reader: asyncio.StreamReader) -> None:
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                started = await streams.read(reader, _REPLY_BYTES)
+        except (TimeoutError, ConnectionError, frames.BrokenFrame):
+            started = None
+        if started is None:
+            raise CannotStart(await self._news.refusal() or "the interpreter of python graders does not start in the sandbox")
+
+    async def _send_source(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: str) -> None:
+        try:
+            async with asyncio.timeout(self._wall_seconds):
+                writer.write(frames.pack({"source": source}))
+                await writer.drain()
+                outcome = await streams.read(reader, _REPLY_BYTES)
+        except TimeoutError:
+            raise LoadFailed(f"loading the source took longer than {self._wall_seconds:g} seconds") from None
+        except (ConnectionError, frames.BrokenFrame):
+            outcome = None
+        if outcome is None:
+            raise LoadFailed("the source ended its process while it was being loaded")
+        if outcome != {"ready": True}:
+            raise LoadFailed(checked_value(outcome, "").get("error", ""))
+
+    async def _ending(self, end: Exit) -> str:
+        if await self._used_too_much(end):
+            return f"it used more than {self._config.memory_bytes >> 20} MB of memory"
+        return f"exit code {end.status}" if end.status >= 0 else f"signal {-end.status}"
+
+    async def _used_too_much(self, end: Exit) -> bool:
+        if end.status != -signal.SIGKILL:
+            return False
+        await asyncio.sleep(_NEWS_SECONDS)
+        return end.pid in self._news.out_of_memory
+
+    async def _kill(self, channel: _Channel) -> None:
+        """Ask the zygote to kill one call. If the call outlives that, the zygote itself has to go."""
+        try:
+            self._tell({"kill": channel.number})
+            async with asyncio.timeout(_KILL_SECONDS):
+                await channel.rest()
+        except (TimeoutError, Collapsed):
+            await self.close()
+
+    def _tell(self, command: Json, attached: Sequence[int] = ()) -> None:
+        try:
+            socket.send_fds(self._control, [json.dumps(command).encode()], attached)
+        except OSError:
+            self._condemned = True
+            raise Collapsed from None
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """Our end of one call's channel."""
+
+    number: int
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def ask(self, request: bytes) -> Any:
+        """Send the request and return the next frame. Raises `BrokenFrame`, or `Collapsed` where there is none."""
+        try:
+            with contextlib.suppress(ConnectionError):  # A child may die before it has read; its status still comes.
+                self.writer.write(request)
+                await self.writer.drain()
+            reply = await streams.read(self.reader, _REPLY_BYTES)
         except ConnectionError:
             reply = None
         if reply is None:
@@ -161,44 +289,118 @@ class Zygote:
             raise Collapsed
         return reply
 
-    async def _kill(self, number: int, reader: asyncio.StreamReader) -> None:
-        """Ask the zygote to kill one call. If the call outlives that, the zygote itself has to go."""
+    async def rest(self) -> None:
+        """Until the zygote lets go of the call, which it does when the call's process has ended."""
+        with contextlib.suppress(ConnectionError):
+            await streams.read_up_to(self.reader, 0, _FLOOD_BYTES)
+
+
+class _Output:
+    """One of a program's standard streams. `start` once the other end was handed over; then `text`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._ours, self.theirs = os.pipe()
+        self._task: asyncio.Task[bytes] | None = None
+
+    def start(self) -> None:
+        """Begin to read; what is not ours to hold is closed."""
+        os.close(self.theirs)
+        self.theirs = -1
+        ours, self._ours = self._ours, -1
+        self._task = asyncio.create_task(_drain(ours, self._limit))
+
+    async def text(self) -> str:
+        """What was written, up to the limit."""
+        assert self._task is not None
         try:
-            self._tell({"kill": number})
             async with asyncio.timeout(_KILL_SECONDS):
-                await reader.read(-1)
-        except (TimeoutError, Collapsed, ConnectionError):
-            await self.close()
+                return (await self._task).decode("utf-8", "replace")
+        except TimeoutError:
+            return ""
 
-    def _tell(self, command: Json, attached: socket.socket | None = None) -> None:
+    def close(self) -> None:
+        """Let go of what was not handed over."""
+        for descriptor in (self._ours, self.theirs):
+            if descriptor >= 0:
+                os.close(descriptor)
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def _drain(descriptor: int, limit: int) -> bytes:
+    reader = asyncio.StreamReader()
+    pipe = os.fdopen(descriptor, "rb", 0)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    try:
+        return await streams.read_up_to(reader, limit, _FLOOD_BYTES)
+    finally:
+        transport.close()
+
+
+class _News:
+    """What the launcher and the keeper say on standard output, a line each."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self.out_of_memory: set[int] = set()
+        """What the zygote calls the processes that were ended for their use of memory."""
+        self._refusal: str | None = None
+        self._alone: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._listen(pipe))
+
+    async def alone(self) -> bool:
+        """Whether the zygote has no other threads and no children after it has loaded."""
+        return await self._alone
+
+    async def refusal(self) -> str | None:
+        """Which wall could not be built, if that is why there is no zygote."""
+        await asyncio.wait([self._task], timeout=_KILL_SECONDS)
+        return self._refusal
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._task.cancel()
+
+    async def _listen(self, pipe: IO[bytes]) -> None:
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
         try:
-            socket.send_fds(self._control, [json.dumps(command).encode()], [attached.fileno()] if attached else [])
-        except OSError:
-            self._condemned = True
-            raise Collapsed from None
+            while line := (await reader.readline()).decode("utf-8", "replace"):
+                self._hear(line.strip())
+        finally:
+            transport.close()
+            if not self._alone.done():
+                self._alone.set_result(False)
+
+    def _hear(self, line: str) -> None:
+        match line.split():
+            case ["alone" | "company" as word] if not self._alone.done():
+                self._alone.set_result(word == "alone")
+            case ["memory", pid]:
+                self.out_of_memory.add(int(pid))
+            case _ if line.startswith("{"):
+                self._refusal = json.loads(line)["refused"]
 
 
-def _launch(limits: Limits, control: int, load: int, scratch: Path) -> subprocess.Popen[bytes]:
-    arguments = [str(int(limits.namespaces)), str(limits.memory_bytes), str(_FILE_BYTES), limits.python, "-s", "-P"]
-    zygote = [str(_HERE / "zygote.py"), str(control), str(load), str(limits.cpu_seconds)]
+def _launch(config: Config) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(_HERE / "launcher.py"), *arguments, *zygote],
+        [sys.executable, "-S", "-P", "-m", "graders.sandbox.launcher", config.to_argument()],
         stdin=subprocess.PIPE,
-        cwd=scratch,
-        env=_environment(scratch),
-        pass_fds=(control, load),
+        stdout=subprocess.PIPE,
+        cwd=config.scratch,
+        env=_environment(),
+        pass_fds=(config.control, config.load),
         start_new_session=True,
     )
 
 
-def _environment(scratch: Path) -> dict[str, str]:
-    # Nothing of ours. The fixed hash seed makes grading repeatable; -I would ignore it, so the interpreter runs without.
-    # Threads of numeric libraries would not survive the forks.
+def _environment() -> dict[str, str]:
+    # Nothing of ours. The fixed hash seed makes grading repeatable. Threads of numeric libraries would not survive the forks.
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch),
         "LANG": "C.UTF-8",
+        "USER": "grader",
+        "PYTHONPATH": str(_ROOT),
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1",
@@ -207,51 +409,7 @@ def _environment(scratch: Path) -> dict[str, str]:
     }
 
 
-async def _load(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: str, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(_START_SECONDS):
-            started = await frames.read(reader, _REPLY_BYTES)
-    except (TimeoutError, ConnectionError, frames.BrokenFrame):
-        started = None
-    if started is None:
-        raise CannotStart("the interpreter of python graders does not start")
-    try:
-        async with asyncio.timeout(seconds):
-            writer.write(frames.pack({"source": source}))
-            await writer.drain()
-            outcome = await frames.read(reader, _REPLY_BYTES)
-    except TimeoutError:
-        raise LoadFailed(f"loading the source took longer than {seconds:g} seconds") from None
-    except (ConnectionError, frames.BrokenFrame):
-        outcome = None
-    if outcome is None:
-        raise LoadFailed("the source ended its process while it was being loaded")
-    if outcome != {"ready": True}:
-        raise LoadFailed(_checked(outcome)["error"])
-
-
-def _checked(reply: Any) -> Json:
-    """A frame from hostile hands as {"value": number} or {"error": text}."""
-    match reply:
-        case {"value": bool() | int() | float() as value}:
-            return {"value": value}
-        case {"error": str() as text}:
-            return {"error": text[-_ERROR_CHARACTERS:]}
-        case {"status": int() as status}:
-            return {"error": f"the grader's process ended without a result ({_ending(status)})"}
-    return {"error": "the grader's process sent no valid result"}
-
-
-def _ending(status: int) -> str:
-    return f"exit code {status}" if status >= 0 else f"signal {-status}"
-
-
-def _remove(directory: Path) -> None:
-    """Remove what a grader left. Empty is the common case; the rest, however deep or large, is a separate program's work."""
-    try:
-        directory.rmdir()
-    except FileNotFoundError:
-        return
-    except OSError:
-        rm = shutil.which("rm") or "/bin/rm"
-        subprocess.Popen([rm, "-rf", "--", str(directory)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _remove(directory: str) -> None:
+    """With all that calls may have left in it: a separate program's work."""
+    rm = shutil.which("rm") or "/bin/rm"
+    subprocess.Popen([rm, "-rf", "--", directory], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

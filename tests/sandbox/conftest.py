@@ -5,18 +5,21 @@ from collections.abc import Iterator
 import pytest
 
 from graders.sandbox.client import SandboxClient
+from graders.sandbox.levels import Level
+
+WALLED = (Level.PROCESS, Level.STRICT)
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["namespaces", "plain"])
+@pytest.fixture(scope="module", params=WALLED)
 def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxClient]:
-    client = SandboxClient(wall_seconds=60, memory_bytes=300 << 20, namespaces=request.param)
+    client = SandboxClient(wall_seconds=60, memory_bytes=300 << 20, level=request.param)
     yield client
     client.close()
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["namespaces", "plain"])
+@pytest.fixture(scope="module", params=WALLED)
 def hasty(request: pytest.FixtureRequest) -> Iterator[SandboxClient]:
     """One that waits two seconds only."""
-    client = SandboxClient(wall_seconds=2, namespaces=request.param)
+    client = SandboxClient(wall_seconds=2, level=request.param)
     yield client
     client.close()

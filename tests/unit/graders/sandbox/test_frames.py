@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graders.sandbox import frames
+from graders.sandbox import frames, streams
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(),
@@ -20,7 +20,7 @@ async def read(data: bytes, limit: int = frames.MAX_BYTES) -> Any:
     reader = asyncio.StreamReader()
     reader.feed_data(data)
     reader.feed_eof()
-    return await frames.read(reader, limit)
+    return await streams.read(reader, limit)
 
 
 @given(JSON)
