@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from api.auth import CallerDep, ContextDep
 from api.files import service
 from api.files.intake import take_in
+from api.files.ranges import asked_span
 from api.files.schemas import file_object
 from api.paging import list_object
 
@@ -76,14 +77,33 @@ def delete_file(file_id: str, caller: CallerDep, context: ContextDep) -> JSONRes
     return JSONResponse({"id": file_id, "object": "file", "deleted": True})
 
 
+@router.head("/{file_id}/content", include_in_schema=False)
 @router.get("/{file_id}/content")
-def file_content(file_id: str, caller: CallerDep, context: ContextDep) -> StreamingResponse:
-    """A file's bytes, always as a download: no browser may take a client's upload for a page."""
+def file_content(
+    request: Request,
+    file_id: str,
+    caller: CallerDep,
+    context: ContextDep,
+    wanted: Annotated[str | None, Header(alias="range")] = None,
+    if_range: Annotated[str | None, Header()] = None,
+) -> Response:
+    """A file's bytes, always as a download: no browser may take a client's upload for a page. One range may be asked for."""
     files = context.files(caller.project_id)
     file = files.get(file_id)
+    etag = f'"{file.sha256}"'
+    span = asked_span(wanted, file.bytes) if wanted is not None and if_range in (None, etag) else None
+    start, stop = span or (0, file.bytes)
     headers = {
-        "content-length": str(file.bytes),
+        "accept-ranges": "bytes",
+        "content-length": str(stop - start),
         "content-disposition": f"attachment; filename*=UTF-8''{quote(file.filename, safe='')}",
+        "content-type": "application/octet-stream",
+        "etag": etag,
         "x-content-type-options": "nosniff",
     }
-    return StreamingResponse(files.chunks(file_id), media_type="application/octet-stream", headers=headers)
+    if span is not None:
+        headers["content-range"] = f"bytes {start}-{stop - 1}/{file.bytes}"
+    status = 200 if span is None else 206
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    return StreamingResponse(files.chunks(file_id, start, stop), status_code=status, headers=headers)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -181,3 +184,78 @@ def test_foreign_files_do_not_exist(client: OpenAI, foreign_client: OpenAI) -> N
             call(file.id)
     with pytest.raises(openai.NotFoundError):
         foreign_client.files.list(after=file.id)
+
+
+def test_a_create_call_made_again_by_the_client_makes_one_file(service, client: OpenAI) -> None:
+    again = {"x-stainless-retry-count": "1"}
+    first = client.files.create(file=("again.jsonl", ROW), purpose="fine-tune")
+    objects = stored_objects(service)
+    assert client.files.create(file=("again.jsonl", ROW), purpose="fine-tune", extra_headers=again) == first
+    assert stored_objects(service) == objects
+
+
+@pytest.mark.parametrize("change", ["name", "content", "expiry"])
+def test_another_file_is_no_repetition(client: OpenAI, change: str) -> None:
+    again = {"x-stainless-retry-count": "1"}
+    first = client.files.create(file=("other.jsonl", ROW), purpose="fine-tune")
+    second = client.files.create(
+        file=("another.jsonl" if change == "name" else "other.jsonl", ROW * 2 if change == "content" else ROW),
+        purpose="fine-tune",
+        extra_headers=again,
+        **({"expires_after": {"anchor": "created_at", "seconds": 3600}} if change == "expiry" else {}),
+    )
+    assert second.id != first.id
+
+
+@pytest.mark.parametrize("purpose", ["assistants", "batch", "fine-tune", "vision", "user_data", "evals"])
+def test_every_purpose_of_the_client_is_kept(client: OpenAI, purpose: str) -> None:
+    assert client.files.create(file=("a.jsonl", ROW), purpose=purpose).purpose == purpose
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        (b'filename="d\xc3\xa4t.jsonl"', "dät.jsonl"),
+        (b'filename="a\\"b.jsonl"', 'a"b.jsonl'),
+        (b"filename=plain.jsonl", "plain.jsonl"),
+    ],
+)
+def test_names_as_other_clients_write_them(http: httpx2.Client, name: bytes, kept: str) -> None:
+    disposition = b'--%s\r\nContent-Disposition: form-data; name="file"; %s\r\n' % (BOUNDARY.encode(), name)
+    reply = post(http, PURPOSE + disposition + b"Content-Type: application/octet-stream\r\n\r\n" + ROW + b"\r\n" + END)
+    assert reply.json()["filename"] == kept
+
+
+def test_curl_uploads(service, tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(ROW)
+    fields = ["purpose=fine-tune", f"file=@{path}", "expires_after[anchor]=created_at", "expires_after[seconds]=3600"]
+    command = ["curl", "-sS", f"{service.base_url}/v1/files", "-H", "Authorization: Bearer sk-the-tests-own-key"]
+    for field in fields:
+        command += ["-F", field]
+    file = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert (file["filename"], file["purpose"], file["bytes"]) == ("train.jsonl", "fine-tune", len(ROW))
+    assert file["expires_at"] - file["created_at"] == 3600
+
+
+@pytest.mark.parametrize(("wanted", "start", "stop"), [("bytes=5-9", 5, 10), ("bytes=40-", 40, None), ("bytes=-7", -7, None)])
+def test_a_part_of_a_file_can_be_fetched(http: httpx2.Client, file_id: str, wanted: str, start: int, stop: int | None) -> None:
+    whole = http.get(f"/v1/files/{file_id}/content")
+    reply = http.get(f"/v1/files/{file_id}/content", headers={"range": wanted, "if-range": whole.headers["etag"]})
+    assert (reply.status_code, reply.content) == (206, whole.content[start:stop])
+
+
+def test_a_range_of_another_version_gives_the_whole_file(http: httpx2.Client, file_id: str) -> None:
+    reply = http.get(f"/v1/files/{file_id}/content", headers={"range": "bytes=0-1", "if-range": '"old"'})
+    assert reply.status_code == 200
+
+
+def test_a_range_behind_the_end_is_refused(http: httpx2.Client, file_id: str) -> None:
+    reply = http.get(f"/v1/files/{file_id}/content", headers={"range": "bytes=999999999-"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (416, "range_not_satisfiable")
+
+
+def test_head_tells_the_size_of_the_content(http: httpx2.Client, file_id: str) -> None:
+    reply = http.head(f"/v1/files/{file_id}/content")
+    assert (reply.status_code, reply.content) == (200, b"")
+    assert int(reply.headers["content-length"]) == http.get(f"/v1/files/{file_id}").json()["bytes"]
