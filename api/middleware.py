@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import math
+import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import envelope, error_body
 from core.errors import InvalidRequest, RftError, TooLarge
 from core.ids import new_id
+from core.limits.base import Rate
 
 log = logging.getLogger(__name__)
 
-API_VERSION = "2020-10-01"
+API_VERSION = b"2020-10-01"
 """OpenAI's only version of this API; its header is part of the protocol."""
+STALL_SECONDS = 60.0
+"""After which a client that sends nothing more of its body has gone."""
 
 
 class ReplyHeaders:
-    """Adds `x-request-id`, `openai-processing-ms` and `openai-version`, and answers what nobody caught with a plain 500.
+    """The headers of every reply, and a plain 500 for what nobody caught.
 
-    The request's id stands in `scope["state"]["request_id"]` and beside the traceback in the log, never the other way round.
+    `x-request-id`, `openai-organization`, `openai-processing-ms`, `openai-version`; `x-ratelimit-*` where `scope["state"]["rate"]`
+    holds what the request found left. The request's id stands in `scope["state"]["request_id"]` and beside the traceback in the
+    log, never the other way round.
     """
 
     def __init__(self, app: ASGIApp, organization: str) -> None:
         self.app = app
-        self.organization = organization
+        self._fixed = [(b"openai-organization", organization.encode("latin-1", "replace")), (b"openai-version", API_VERSION)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -38,18 +47,22 @@ class ReplyHeaders:
             return
         started = time.perf_counter()
         request_id = new_id("req_")
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
         replied = False
 
         async def send_with_headers(message: Message) -> None:
             nonlocal replied
             if message["type"] == "http.response.start":
                 replied = True
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                headers["openai-organization"] = self.organization
-                headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
-                headers["openai-version"] = API_VERSION
+                milliseconds = round((time.perf_counter() - started) * 1000)
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                    (b"openai-processing-ms", b"%d" % milliseconds),
+                    *self._fixed,
+                    *_rate_headers(state.get("rate")),
+                ]
             await send(message)
 
         try:
@@ -64,25 +77,34 @@ class ReplyHeaders:
             await _reply(send_with_headers, 500, envelope(text, kind="server_error", code="internal_error"))
 
 
+class Stalled(RftError):
+    """The client stopped in the midst of the body. Its next attempt may do better: OpenAI's client retries 408."""
+
+    status = 408
+    code = "request_timeout"
+
+
 class BodyLimit:
     """Refuses bodies over a limit, counting the bytes that come and not what `content-length` promises.
 
-    `limits` gives the limit of single paths where it differs from `default`. Paths and queries with a NUL are refused as well:
-    no id has one, and PostgreSQL accepts none.
+    `limits` gives the limit of paths, as regular expressions, where it differs from `default`. Paths and queries with a NUL are
+    refused as well: no id has one, and PostgreSQL accepts none. A client that sends nothing for `stall_seconds` in the midst of a
+    body has gone.
     """
 
-    def __init__(self, app: ASGIApp, default: int, limits: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, default: int, limits: Mapping[str, int], stall_seconds: float = STALL_SECONDS) -> None:
         self.app = app
         self.default = default
-        self.limits = limits
+        self.limits = [(re.compile(path), limit) for path, limit in limits.items()]
+        self.stall_seconds = stall_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self.limits.get(scope["path"], self.default)
-        body = _Body(receive, limit)
+        limit = next((limit for path, limit in self.limits if path.fullmatch(scope["path"])), self.default)
+        body = _Body(receive, limit, self.stall_seconds)
 
         async def send_when_read(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
@@ -103,14 +125,15 @@ class _Body:
     error. So an error waits for the rest of the body, up to as much again as the limit, and drops it.
     """
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, limit: int, stall_seconds: float) -> None:
         self._receive = receive
         self._limit = limit
+        self._stall_seconds = stall_seconds
         self._received = 0
         self._complete = False
 
     async def receive(self) -> Message:
-        """The next message; raises `TooLarge` once more has come than the limit."""
+        """The next message; raises `TooLarge` once more has come than the limit, `Stalled` where the client falls silent."""
         message = await self._next()
         if self._received > self._limit:
             raise _over(self._limit)
@@ -118,14 +141,39 @@ class _Body:
 
     async def drain(self) -> None:
         """Read what is left and drop it."""
-        while not self._complete and self._received <= 2 * self._limit:
-            await self._next()
+        with suppress(Stalled):
+            while not self._complete and self._received <= 2 * self._limit:
+                await self._next()
 
     async def _next(self) -> Message:
-        message = await self._receive()
+        if self._complete:  # what comes now is the news that the client has hung up, and that may take its time
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._stall_seconds):
+                message = await self._receive()
+        except TimeoutError:
+            raise Stalled(f"Nothing more of the body has come for {self._stall_seconds:g} seconds.") from None
         self._received += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
         return message
+
+
+def _rate_headers(rate: Rate | None) -> list[tuple[bytes, bytes]]:
+    if rate is None:
+        return []
+    return [
+        (b"x-ratelimit-limit-requests", b"%d" % rate.limit),
+        (b"x-ratelimit-remaining-requests", b"%d" % rate.remaining),
+        (b"x-ratelimit-reset-requests", duration(rate.reset_seconds).encode()),
+    ]
+
+
+def duration(seconds: float) -> str:
+    """A time as OpenAI's rate-limit headers write it: `12ms`, `1s`, `6m0s`."""
+    if seconds < 1.0:
+        return f"{math.ceil(seconds * 1000)}ms"
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def _refusal(scope: Scope, limit: int) -> RftError | None:
