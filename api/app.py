@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from api import health
+from api.admin import routes as admin
 from api.chat import routes as chat
 from api.chat.client import SamplerClient
 from api.context import Context, Lookups
@@ -63,9 +64,9 @@ def create_app(settings: Settings) -> FastAPI:
     install_error_handlers(app)
     for router in (
         health.router,
+        jobs.router,  # early: routes are tried in order, and jobs are polled most
         files.router,
         uploads.router,
-        jobs.router,
         graders.router,
         models.router,
         chat.router,
@@ -73,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         permissions.router,
         evals.router,
         webhooks.router,
+        admin.router,
     ):
         app.include_router(router)
     limits = {

@@ -27,7 +27,14 @@ async def json_body(request: Request) -> Json:
     return parse_object(raw)
 
 
+async def optional_json_body(request: Request) -> Json:
+    """The same where all fields have defaults: no body is an empty object."""
+    raw = await request.body()
+    return parse_object(raw) if raw.strip() else {}
+
+
 JsonBody = Annotated[Json, Depends(json_body)]
+OptionalJsonBody = Annotated[Json, Depends(optional_json_body)]
 
 
 def parse_object(raw: bytes) -> Json:

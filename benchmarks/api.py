@@ -1,9 +1,10 @@
 """Our job-retrieve and event-list routes beside bare FastAPI routes that do the same single query on the same database.
 
 Both sides run as processes served alike, with all of ours at work: key, limits, headers, wire shapes. 64 connections of a third
-process, each with a job of its own, ask one side and then the other, in turns; medians over the rounds are compared. Against the aims: at least 0.6 of the
-peer's replies a second, and a 99th percentile of the latency of at most twice the peer's. `peer` is the bare route's figure, and
-`ratio` is how far ours is beyond the aim: ours / (0.6 peer) for throughput, 2 peer / ours for the percentile; 1 meets it.
+process, each with a job of its own, ask one side and then the other, in turns; medians over the rounds are compared. Against the
+aims: at least 0.6 of the peer's replies a second, and a 99th percentile of the latency of at most twice the peer's. `peer` is the
+bare route's figure, and `ratio` is how far ours is beyond the aim: ours / (0.6 peer) for throughput, 2 peer / ours for the
+percentile; 1 meets it.
 """
 
 from __future__ import annotations

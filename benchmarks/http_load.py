@@ -92,6 +92,7 @@ async def connect(url: str, key: str, *, again: bool) -> Connection:
     """A connection to the URL's host that will ask for it."""
     parts = urlsplit(url)
     assert parts.hostname is not None
+    assert parts.port is not None
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_connection(
         lambda: Connection(request_for(url, key), again=again), parts.hostname, parts.port

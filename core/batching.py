@@ -57,7 +57,8 @@ class Batched(Generic[K, V]):
             done = loop.create_future()
             try:
                 done.set_result(self._load(keys))
-            except Exception as error:  # noqa: BLE001: it is raised again to each of those who asked
+            # As a thread does: what `load` raises is for those who asked, not for the event loop.
+            except Exception as error:  # noqa: BLE001
                 done.set_exception(error)
             self._finish(batch, done)
         else:

@@ -80,7 +80,7 @@ class ProjectStore:
             return _project(row)
 
     def set_limits(self, project_id: str, limits: Mapping[str, int | None]) -> Project:
-        """Set the limits named (of `LIMITS`), None for the service's default; raises `InvalidRequest` for a number out of range."""
+        """Set the limits named (of `LIMITS`), None for the service's default; raises `InvalidRequest`."""
         for name, value in limits.items():
             least = 1 if name == "requests_per_minute" else 0
             if value is not None and not least <= value <= MAX_LIMIT:

@@ -7,7 +7,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
 import redis
 
@@ -75,7 +74,7 @@ class SharedRates:
             with self._redis.pipeline(transaction=False) as pipeline:
                 for (project_id, limit), count in together.items():
                     self._script(keys=[f"rft:rate:{project_id}"], args=[limit, count, WINDOW_SECONDS], client=pipeline)
-                backlogs = [float(answer) for answer in cast(list[Any], pipeline.execute())]
+                backlogs = [float(answer) for answer in pipeline.execute()]
         except redis.RedisError as error:
             log.warning("Redis does not answer; for %.0f s requests are counted by each process alone: %s", AWAY_SECONDS, error)
             self._away_until = time.monotonic() + AWAY_SECONDS
