@@ -209,8 +209,8 @@ class Scheduler:
         batch = self._batches[key]
         try:
             for part, pieces in batch.step():
-                ticket = self._running[part.generation]
-                if pieces and not ticket.is_given_up:
+                ticket = self._running.get(part.generation)
+                if pieces and ticket is not None and not ticket.is_given_up:
                     ticket.listener.pieces(pieces)
         except Exception as error:  # noqa: BLE001 - one batch must not end the thread that serves all
             self._fail(key, error)

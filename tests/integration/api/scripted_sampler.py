@@ -1,6 +1,7 @@
 """A model server whose answers are written down: `python scripted_sampler.py SOCKET DIRECTORY`.
 
-The last message says what happens: `echo` answers with the request as it came, `refuse`, `vanish` and `break` fail in three ways.
+The last message says what happens: `refuse`, `vanish`, `crash` and `break` fail in four ways, `wait` never answers and leaves the
+file `gone` when nobody waits any more, anything else is answered with the request as it came.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,6 +21,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 socket_path, directory = sys.argv[1:]
+
+
+def end_with_stdin() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+threading.Thread(target=end_with_stdin, daemon=True).start()
 
 
 USAGE = {
@@ -45,6 +55,15 @@ async def pieces(text: str, *, broken: bool) -> AsyncIterator[bytes]:
     yield b"data: [DONE]\n\n"
 
 
+async def until_gone(request: Request) -> AsyncIterator[bytes]:
+    try:
+        yield chunk("one")
+        while not await request.is_disconnected():
+            await asyncio.sleep(0.01)
+    finally:
+        (Path(directory) / "gone").touch()
+
+
 async def chat(request: Request) -> Response:
     body = await request.json()
     wish = body["messages"][-1]["content"]
@@ -53,6 +72,11 @@ async def chat(request: Request) -> Response:
     if wish == "refuse":
         error = {"message": "Too long.", "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}
         return JSONResponse({"error": error}, status_code=400)
+    if wish == "wait":
+        if body.get("stream"):
+            return StreamingResponse(until_gone(request), media_type="text/event-stream")
+        async for _ in until_gone(request):
+            pass
     if wish == "crash":
         return Response("not even JSON", status_code=500)
     if body.get("stream"):

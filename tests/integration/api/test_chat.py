@@ -24,6 +24,7 @@ from core.processes import SocketService
 Json = dict[str, Any]
 URL = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "hello"}]
+SCHEMA = "response_format.json_schema"
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
 SCRIPT = Path(__file__).with_name("scripted_sampler.py")
 
@@ -201,6 +202,18 @@ def test_a_model_server_that_cannot_start_is_a_503(tmp_path: Path, fresh, caplog
     assert str(settings.models) in caplog.text
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_nobody_waits_for_is_given_up(chat_client: OpenAI, sampler_directory: Path, stream: bool) -> None:
+    with pytest.raises(openai.APITimeoutError):
+        for _ in chat_client.with_options(timeout=0.5).chat.completions.create(
+            model="tiny", messages=said("wait"), stream=stream
+        ):
+            pass
+    while not (sampler_directory / "gone").exists():
+        time.sleep(0.01)
+    (sampler_directory / "gone").unlink()
+
+
 def test_a_merged_model_is_sent_and_removed(chat_http: httpx2.Client, run, tmp_path: Path, sampler_directory: Path) -> None:
     run.checkpoint(0, 0.1, {"a": b"1"}, tmp_path)
     reply = chat_http.get(f"/v1/fine_tuning/jobs/{run.job_id}/checkpoints/best/weights", params={"format": "merged"})
@@ -248,7 +261,7 @@ def test_a_merged_model_is_sent_and_removed(chat_http: httpx2.Client, run, tmp_p
         ({"logit_bias": {"x": 1}}, 400, "logit_bias.x", None),
         ({"logit_bias": {"1": 101}}, 400, "logit_bias.1", None),
         ({"response_format": {"type": "xml"}}, 400, "response_format.type", "invalid_value"),
-        ({"response_format": schema_format({"type": "objekt"})}, 400, "response_format.json_schema.schema", "invalid_json_schema"),
+        ({"response_format": schema_format({"type": "objekt"})}, 400, f"{SCHEMA}.schema", "invalid_json_schema"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_by_its_name(

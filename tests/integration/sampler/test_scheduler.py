@@ -97,6 +97,16 @@ def test_requests_side_by_side_answer_as_each_alone(scheduler: Scheduler, held: 
     assert texts == [ask(scheduler, **wish)[1].texts() for wish in wishes]
 
 
+def test_requests_that_end_one_by_one_all_end(scheduler: Scheduler, held: Callable[[], None]) -> None:
+    lengths = range(1, 17)
+    together = [ask(scheduler, seed=length, max_tokens=length, logit_bias={"258": -100})[1] for length in lengths]
+    held()
+    for heard, length in zip(together, lengths, strict=True):
+        heard.texts()
+        assert heard.generation is not None
+        assert heard.generation.usage()["completion_tokens"] == length
+
+
 def test_a_request_begins_while_a_longer_one_goes_on(scheduler: Scheduler) -> None:
     long_ticket, long = ask(scheduler, max_tokens=450, logit_bias={"258": -100})
     assert long.has_pieces.wait(PATIENCE_SECONDS)
