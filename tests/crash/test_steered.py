@@ -73,3 +73,23 @@ def test_a_budget_of_seconds_pauses_the_job_once(bench: Bench) -> None:
         service.jobs.command(job.id, JobCommand.RESUME)
         ended = service.wait_for_end(job.id)
     assert ended.status is JobStatus.SUCCEEDED
+
+
+def test_a_job_paused_in_an_evaluation_keeps_its_last_committed_step_and_resumes_to_the_same_bits(
+    tmp_path: Path, model: Path
+) -> None:
+    service = Service(tmp_path / "data", model)
+    options = {"samples_per_prompt": 4, "max_completion_tokens": 4, "learning_rate": 0.005, "final_checkpoint": "last"}
+    steps = {"n_epochs": 2, "batch_size": 4, "eval_interval": 2, "eval_samples": 64}
+    paused, twin = (service.create(train=rows(8), valid=rows(16), hyperparameters=steps, options=options) for _ in range(2))
+    with service.supervisor():
+        service.wait(lambda: service.jobs.batches(paused.id, step=4, split="valid"))
+        service.jobs.command(paused.id, JobCommand.PAUSE)
+        service.wait(lambda: service.lease_owner(paused.id) is None)
+        assert service.jobs.get(paused.id).step == 3
+        assert [checkpoint.step for checkpoint in service.jobs.checkpoints(paused.id, after=None, limit=9).data] == [3, 2]
+        service.jobs.command(paused.id, JobCommand.RESUME)
+        ended = [service.wait_for_end(job.id) for job in (paused, twin)]
+    assert [job.status for job in ended] == [JobStatus.SUCCEEDED] * 2
+    assert service.outcome(paused.id) == service.outcome(twin.id)
+    service.close()
