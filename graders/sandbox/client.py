@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,6 +64,8 @@ class SandboxClient:
             # Nothing of the owner's environment: it holds keys.
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": str(_ROOT), "LANG": "C.UTF-8"},
         )
+        self._idle: deque[socket.socket] = deque()
+        """Connections that no thread uses now."""
 
     @property
     def server_pid(self) -> int | None:
@@ -93,6 +96,7 @@ class SandboxClient:
 
     def close(self) -> None:
         """End the grader process."""
+        self._forget_connections()
         self._service.close()
 
     def _ask(self, message: Json) -> Any:
@@ -113,14 +117,35 @@ class SandboxClient:
         raise SandboxUnavailable(f"the grader process died: {failure}") from failure
 
     def _exchange(self, request: bytes) -> Any:
+        connection = self._idle_connection() or self._connect()
+        try:
+            connection.sendall(request)
+            answer = frames.receive(connection)
+        except BaseException:
+            connection.close()
+            self._forget_connections()
+            raise
+        self._idle.append(connection)
+        return answer
+
+    def _idle_connection(self) -> socket.socket | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _forget_connections(self) -> None:
+        while (connection := self._idle_connection()) is not None:
+            connection.close()
+
+    def _connect(self) -> socket.socket:
         try:
             path = self._service.ensure()
         except Unavailable as error:
             raise SandboxUnavailable(error.message) from error
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(path))
-            connection.sendall(request)
-            return frames.receive(connection)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(path))
+        return connection
 
 
 @dataclass(frozen=True)

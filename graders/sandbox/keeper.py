@@ -224,9 +224,9 @@ def _become_user(identity: Identity) -> None:
 
 def _wall_in(config: Config) -> None:
     rules = landlock.Ruleset()
-    rules.allow_paths(config.paths, landlock.READ)
-    rules.allow_paths(view.DEVICES, landlock.DEVICE)
-    rules.allow_paths([view.SCRATCH if config.level is Level.STRICT else config.scratch], rules.scratch)
+    for rule in rules.of_code(config.paths, view.DEVICES):
+        rules.add(rule)
+    rules.add(rules.rule(view.SCRATCH if config.level is Level.STRICT else config.scratch, rules.scratch))
     rules.enforce()
     kernel.install_filter(seccomp.zygote_filter(namespaces=config.level is Level.STRICT))
 

@@ -24,8 +24,8 @@ _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 _BIND_AND_CONNECT_TCP = 0b11
 _ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
 
-READ = _EXECUTE | _READ_FILE | _READ_DIR
-DEVICE = _READ_FILE | _WRITE_FILE
+_READ = _EXECUTE | _READ_FILE | _READ_DIR
+_DEVICE = _READ_FILE | _WRITE_FILE
 
 
 def version() -> int:
@@ -53,25 +53,26 @@ class Ruleset:
         """Everything but devices, sockets and execution."""
         return self._all & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV)
 
-    def allow(self, handle: int, rights: int) -> None:
-        """Rights on the file, or on everything below the directory, behind a descriptor."""
+    def rule(self, path: str, rights: int) -> bytes:
+        """Rights on a file, or on everything below a directory. Keeps a descriptor open, so that the rule can be used again."""
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
         rights &= self._all
         if not stat.S_ISDIR(os.fstat(handle).st_mode):
             rights &= _OF_FILES
-        rule = struct.pack("=Qi", rights, handle)
-        kernel.syscall(kernel.LANDLOCK_ADD_RULE, self._handle, _PATH_BENEATH, rule, 0)
+        return struct.pack("=Qi", rights, handle)
 
-    def allow_paths(self, paths: Sequence[str], rights: int) -> None:
-        """The same for paths; those that do not exist are passed over."""
-        for path in paths:
-            try:
-                handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue
-            self.allow(handle, rights)
-            os.close(handle)
+    def of_code(self, paths: Sequence[str], devices: Sequence[str]) -> list[bytes]:
+        """The rules under which an interpreter runs."""
+        return [*(self.rule(path, _READ) for path in paths), *(self.rule(path, _DEVICE) for path in devices)]
+
+    def add(self, rule: bytes) -> None:
+        """Allow what a rule says; it may come from another ruleset."""
+        kernel.syscall(kernel.LANDLOCK_ADD_RULE, self._handle, _PATH_BENEATH, rule, 0)
 
     def enforce(self) -> None:
         """From here on, for this process and all it starts."""
         kernel.syscall(kernel.LANDLOCK_RESTRICT_SELF, self._handle, 0)
+
+    def close(self) -> None:
+        """Let go of the ruleset; what it enforces stays."""
         os.close(self._handle)

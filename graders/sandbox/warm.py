@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -175,11 +175,9 @@ class Zygote:
                 except Collapsed:
                     ours.close()
                     raise
-            reader, writer = await asyncio.open_connection(sock=ours)
-            try:
-                yield _Channel(number, reader, writer)
-            finally:
-                writer.close()
+            ours.setblocking(False)
+            with ours:
+                yield _Channel(number, ours)
         finally:
             self._in_flight -= 1
             with contextlib.suppress(Collapsed):
@@ -267,32 +265,39 @@ class Zygote:
             raise Collapsed from None
 
 
-@dataclass(frozen=True)
 class _Channel:
-    """Our end of one call's channel."""
+    """Our end of one call's channel. Plain socket calls: a stream's set-up would cost as much as all the rest here."""
 
-    number: int
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    def __init__(self, number: int, connection: socket.socket) -> None:
+        self.number = number
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
 
     async def ask(self, request: bytes) -> Any:
         """Send the request and return the next frame. Raises `BrokenFrame`, or `Collapsed` where there is none."""
         try:
             with contextlib.suppress(ConnectionError):  # A child may die before it has read; its status still comes.
-                self.writer.write(request)
-                await self.writer.drain()
-            reply = await streams.read(self.reader, _REPLY_BYTES)
+                await self._loop.sock_sendall(self._connection, request)
+            size = frames.size_of(await self._read(frames.HEADER.size), _REPLY_BYTES)
+            return frames.load(await self._read(size))
         except ConnectionError:
-            reply = None
-        if reply is None:
             # The zygote holds the other end until it has reported the child's status, so it must be gone.
-            raise Collapsed
-        return reply
+            raise Collapsed from None
 
     async def rest(self) -> None:
         """Until the zygote lets go of the call, which it does when the call's process has ended."""
         with contextlib.suppress(ConnectionError):
-            await streams.read_up_to(self.reader, 0, _FLOOD_BYTES)
+            while await self._loop.sock_recv(self._connection, _REPLY_BYTES):
+                pass
+
+    async def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            piece = await self._loop.sock_recv(self._connection, size - len(data))
+            if not piece:
+                raise ConnectionResetError
+            data += piece
+        return data
 
 
 class _Output:

@@ -9,15 +9,16 @@ hostile code: the server believes nothing it says beyond the shape of a frame. A
 itself.
 
 Load channel (stream): we send {"started": true}, receive {"source"}, send {"ready": true} or {"error": text}.
-Control channel (one JSON message a packet): {"call": number, "scratch": directory} with descriptors attached: the call's channel,
-for programs also standard output and standard error; {"kill": number}.
+Control channel (one JSON message a packet): {"kill": number}, or {"call": number, "scratch": directory} with descriptors
+attached: the call's channel, for programs also standard output and standard error.
 Call channel (stream): a grader's child receives {"sample", "item", "nonce"} and sends {"value", "nonce"} or {"error"}; a
-program's child receives {"source", "stdin"} and sends nothing. When the child is gone this process adds {"status", "pid", "peak"}.
+program's child receives {"source", "stdin"} and sends nothing. When the child is gone we add {"status", "pid", "peak"}.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -37,6 +38,7 @@ from graders.sandbox.usercode import Chance, Grade, error_text, load_grader, pla
 
 _PACKET = 4096
 _DESCRIPTORS = 3
+_ALL_DESCRIPTORS = 1 << 20
 
 Job = Callable[[], None]
 """What a forked child goes on to do; does not come back."""
@@ -57,6 +59,8 @@ def main() -> None:
         return
     send(load, {"ready": True})
     load.close()
+    # What is there now is not looked through for garbage in every call: that alone would copy most of it.
+    gc.freeze()
     job = Calls(control, config, grade).serve()
     if job is not None:
         job()
@@ -83,11 +87,8 @@ class Calls:
         self._pids: dict[int, int] = {}
         self._children: dict[int, tuple[int, socket.socket, int]] = {}
         self._own_namespaces = config.level is Level.STRICT
-        self._readable: list[tuple[int, int]] = []
-        self._filter = b""
         if config.level is not Level.NONE:
-            self._readable = [(os.open(path, os.O_PATH | os.O_CLOEXEC), landlock.READ) for path in config.paths]
-            self._readable += [(os.open(path, os.O_PATH | os.O_CLOEXEC), landlock.DEVICE) for path in view.DEVICES]
+            self._rules = landlock.Ruleset().of_code(config.paths, view.DEVICES)
             self._filter = seccomp.call_filter(None)
 
     def serve(self) -> Job | None:
@@ -116,12 +117,16 @@ class Calls:
 
     def _fork(self, number: int, scratch: str, descriptors: list[int]) -> Job | None:
         parent = os.getpid()
+        # Made here and not in the child, where each page that is touched first has to be copied.
+        rules = self._ruleset()
         pid = kernel.clone(seccomp.CALL_NAMESPACES) if self._own_namespaces else os.fork()
         if pid == 0:
             try:
-                return self._begin_call(parent, scratch, descriptors)
+                return self._begin_call(parent, scratch, descriptors, rules)
             except BaseException:  # noqa: BLE001 - must not go on as a second zygote
                 os._exit(1)
+        if rules is not None:
+            rules.close()
         channel, *others = descriptors
         for descriptor in others:
             os.close(descriptor)
@@ -129,7 +134,7 @@ class Calls:
         self._children[pid] = (number, socket.socket(fileno=channel), os.pidfd_open(pid))
         return None
 
-    def _begin_call(self, parent: int, scratch: str, descriptors: list[int]) -> Job:
+    def _begin_call(self, parent: int, scratch: str, descriptors: list[int], rules: landlock.Ruleset | None) -> Job:
         """In the child: walls first, then the request."""
         os.setsid()
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -140,9 +145,10 @@ class Calls:
         channel, *streams = descriptors
         for place, stream in enumerate(streams, start=1):
             os.dup2(stream, place)
-        self._wall_in(scratch)
+        if rules is not None:
+            self._wall_in(scratch, rules)
         os.closerange(3, channel)
-        os.closerange(channel + 1, self._config.open_files if self._filter else 1 << 20)
+        os.closerange(channel + 1, _ALL_DESCRIPTORS)
         self._chance.restore()
         return self._job(socket.socket(fileno=channel))
 
@@ -153,14 +159,18 @@ class Calls:
         channel.close()
         return lambda: run_program(request["source"], request["stdin"])
 
-    def _wall_in(self, scratch: str) -> None:
+    def _ruleset(self) -> landlock.Ruleset | None:
+        """What a call may read; its own scratch is missing yet."""
         if self._config.level is Level.NONE:
-            return
-        _limit(resource.RLIMIT_CPU, self._config.cpu_seconds)
+            return None
         rules = landlock.Ruleset()
-        for handle, rights in self._readable:
-            rules.allow(handle, rights)
-        rules.allow_paths([scratch], rules.scratch)
+        for rule in self._rules:
+            rules.add(rule)
+        return rules
+
+    def _wall_in(self, scratch: str, rules: landlock.Ruleset) -> None:
+        _limit(resource.RLIMIT_CPU, self._config.cpu_seconds)
+        rules.add(rules.rule(scratch, rules.scratch))
         rules.enforce()
         if self._own_namespaces:
             _limit(resource.RLIMIT_NPROC, self._config.processes)
