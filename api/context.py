@@ -92,11 +92,11 @@ class Context:
 
     def files(self, project_id: str) -> FileStore:
         """The project's files."""
-        return FileStore(self.database, self.objects, project_id, self.settings.max_file_bytes)
+        return FileStore(self.database, self.objects, project_id, self.settings.max_file_bytes, self.limits)
 
     def uploads(self, project_id: str) -> UploadStore:
         """The project's uploads, files that come in parts."""
-        return UploadStore(self.database, self.objects, project_id, self.settings.max_upload_bytes)
+        return UploadStore(self.database, self.objects, project_id, self.settings.max_upload_bytes, self.limits)
 
     def grader_parts(self) -> GraderParts:
         """What graders are tried out with."""
@@ -104,7 +104,7 @@ class Context:
 
     def jobs(self, project_id: str) -> SqlJobStore:
         """The project's jobs."""
-        return SqlJobStore(self.database, project_id)
+        return SqlJobStore(self.database, project_id, self.limits)
 
     def events(self, project_id: str) -> SqlEventLog:
         """The history of the project's jobs."""

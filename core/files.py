@@ -14,6 +14,8 @@ from core.db import Database
 from core.errors import InvalidRequest, NotFound, TooLarge
 from core.ids import new_id
 from core.jobs.types import Page
+from core.limits.base import NO_LIMITS, Limits
+from core.limits.project import check_stored_bytes
 from core.storage.base import ObjectKey, ObjectStore, Stored
 from core.tables import FileRow
 
@@ -43,11 +45,14 @@ class File:
 class FileStore:
     """The files of one project. Unknown, foreign, deleted and expired ids raise `NotFound`."""
 
-    def __init__(self, database: Database, objects: ObjectStore, project_id: str, max_bytes: int) -> None:
+    def __init__(
+        self, database: Database, objects: ObjectStore, project_id: str, max_bytes: int, limits: Limits = NO_LIMITS
+    ) -> None:
         self._database = database
         self._objects = objects
         self._project_id = project_id
         self._max_bytes = max_bytes
+        self._limits = limits
 
     def create(self, filename: str, purpose: str, chunks: Iterable[bytes], expires_after: int | None = None) -> File:
         """Keep a file, for `expires_after` seconds where given. The row is written when all bytes are safe.
@@ -74,7 +79,7 @@ class FileStore:
     def add(
         self, stored: Stored, filename: str, purpose: str, expires_after: int | None = None, *, is_retry: bool = False
     ) -> File:
-        """Make a file of received bytes. Raises `InvalidRequest` for a bad name; the bytes are dropped then.
+        """Make a file of received bytes. Raises `InvalidRequest` for a bad name, `QuotaExceeded`; the bytes are dropped then.
 
         Where the call `is_retry`, the same file made shortly before is returned, and the bytes are dropped.
         """
@@ -85,6 +90,7 @@ class FileStore:
                 new = new_file_row(stored, self._project_id, filename, purpose, now, expires_after)
                 row = self._made_before(session, new) if is_retry else None
                 if row is None:
+                    check_stored_bytes(session, self._project_id, stored.bytes, self._limits)
                     row = new
                     session.add(row)
                 file = file_of(row)

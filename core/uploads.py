@@ -19,6 +19,8 @@ from core.db import Database
 from core.errors import InvalidRequest, NotFound, TooLarge, WrongState
 from core.files import File, check_filename, file_of, new_file_key, new_file_row
 from core.ids import new_id
+from core.limits.base import NO_LIMITS, Limits
+from core.limits.project import check_stored_bytes
 from core.storage.base import ObjectKey, ObjectStore, Stored
 from core.tables import FileRow, UploadPartRow, UploadRow
 
@@ -75,19 +77,23 @@ class UploadPart:
 class UploadStore:
     """The uploads of one project. Unknown and foreign ids raise `NotFound`, calls in the wrong state `WrongState`."""
 
-    def __init__(self, database: Database, objects: ObjectStore, project_id: str, max_bytes: int) -> None:
+    def __init__(
+        self, database: Database, objects: ObjectStore, project_id: str, max_bytes: int, limits: Limits = NO_LIMITS
+    ) -> None:
         self._database = database
         self._objects = objects
         self._project_id = project_id
         self._max_bytes = max_bytes
+        self._limits = limits
 
     def create(self, new: NewUpload) -> Upload:
-        """Begin an upload. Raises `InvalidRequest` for a bad name, `TooLarge` past the limit."""
+        """Begin an upload: its bytes are set aside. Raises `InvalidRequest` for a bad name, `TooLarge`, `QuotaExceeded`."""
         check_filename(new.filename, "filename")
         if new.bytes > self._max_bytes:
             raise TooLarge(f"The upload is larger than the limit of {self._max_bytes} bytes.", param="bytes")
         with self._database.begin() as session:
             now = self._database.time(session)
+            check_stored_bytes(session, self._project_id, new.bytes, self._limits)
             row = self._new_row(new, now)
             session.add(row)
         return _upload(row, now)
@@ -150,7 +156,10 @@ class UploadStore:
                 return self._with_file(session, row, now)
             _require_pending(row, now)
             parts = self._chosen(session, row, part_ids)
-        stored = self._join(upload_id, parts, md5)
+        try:
+            stored = self._join(parts, md5)
+        except KeyError:
+            return self._completed(upload_id, request)
         try:
             with self._database.begin() as session:
                 now = self._database.time(session)
@@ -185,8 +194,17 @@ class UploadStore:
         self._delete(dropped)
         return upload
 
-    def _join(self, upload_id: str, parts: Sequence[UploadPartRow], md5: str | None) -> Stored:
-        """The parts' bytes as one object. Each part was synced when it came; only its bytes are read once more."""
+    def _completed(self, upload_id: str, request: str) -> Upload:
+        """The upload whose parts were gone before they were joined, where the same call made twice has completed it."""
+        with self._database.read() as session:
+            row = self._row(session, upload_id)
+            now = self._database.time(session)
+            if row.completed_with != request:
+                raise WrongState(f"The parts of upload {upload_id} are gone: it is {_status(row, now)}.", param="upload_id")
+            return self._with_file(session, row, now)
+
+    def _join(self, parts: Sequence[UploadPartRow], md5: str | None) -> Stored:
+        """The parts' bytes as one object. Raises `KeyError` where they are gone, `InvalidRequest` where their md5 is another."""
         digest = hashlib.md5(usedforsecurity=False)
 
         def chunks() -> Iterator[bytes]:
@@ -196,10 +214,7 @@ class UploadStore:
                         digest.update(chunk)
                     yield chunk
 
-        try:
-            stored = self._objects.put(new_file_key(self._project_id), chunks())
-        except KeyError:
-            raise WrongState(f"The parts of upload {upload_id} are gone: it was cancelled, completed or has expired.") from None
+        stored = self._objects.put(new_file_key(self._project_id), chunks())
         if md5 is not None and digest.hexdigest() != md5.lower():
             self.discard(stored)
             message = f"The md5 of the parts is {digest.hexdigest()}, not {md5.lower()}."

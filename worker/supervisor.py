@@ -21,6 +21,7 @@ from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.types import Lease
 from core.jobs.validation import validate
 from core.lifeline import exit_with_owner
+from core.limits.base import Limits
 from core.settings import Settings, get_settings
 from core.storage.build import open_store
 from worker.light.build import chores
@@ -50,7 +51,7 @@ class Supervisor:
         self._settings = settings
         self._database = Database(settings.database_url)
         self._objects = open_store(settings.object_store_url)
-        self._leases = SqlLeaseStore(self._database)
+        self._leases = SqlLeaseStore(self._database, Limits.default(settings))
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._running: _Running | None = None
         self._stopping = False

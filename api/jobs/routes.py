@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from api.attempts import AttemptsDep
 from api.auth import Caller, CallerDep, ContextDep
 from api.body import JsonBody, json_schema_of
 from api.context import Context, get_context
@@ -37,11 +38,10 @@ def create_job(
     caller: CallerDep,
     context: ContextDep,
     body: JsonBody,
-    x_stainless_retry_count: Annotated[str, Header()] = "0",
+    attempts: AttemptsDep,
 ) -> JSONResponse:
-    """Create a job. Its files are checked afterwards: wrong content fails the job."""
-    is_retry = x_stainless_retry_count not in ("", "0")
-    job = service.create_job(context, caller.project_id, body, is_retry=is_retry)
+    """Create a job. Its files are checked afterwards: wrong content fails the job. The same call twice makes one job."""
+    job = service.create_job(context, caller.project_id, body, attempts.at("fine_tuning.jobs", body))
     return JSONResponse(job_object(job, context.settings.organization))
 
 
@@ -87,9 +87,7 @@ def resume_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONRespo
 
 
 @router.get("/{job_id}/events")
-async def list_events(
-    job_id: str, caller: CallerDep, request: Request, after: str | None = None, limit: Limit = 20
-) -> JsonReply:
+async def list_events(job_id: str, caller: CallerDep, request: Request, after: str | None = None, limit: Limit = 20) -> JsonReply:
     """The job's history, newest first."""
     context = await get_context(request)
     page = await context.lookups.events.get(EventQuery(caller.project_id, job_id, after, limit))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from api.jobs.schemas import MAX_SEED, TOP_HYPERPARAMETERS, CreateJob, Reinforce
 from api.jobs.start import Start, find_start
 from api.validation import validated
 from core import response_format
+from core.creations import Attempt
 from core.errors import InvalidRequest, NotFound
 from core.jobs.plan import Hyperparameters, Options
 from core.jobs.types import Job, NewJob
@@ -21,15 +21,12 @@ from graders.spec import normalised, parse
 Json = dict[str, Any]
 
 FINE_TUNE = "fine-tune"
-RETRY_SECONDS = 600.0
-"""How long a create call that comes again is taken for the same one: OpenAI's client sends no idempotency key."""
-_RETRIED_AMONG = 100
 _BLOCK = "method.reinforcement"
 NOT_SENT = "The integration 'wandb' is kept with the job, but this service sends no metrics to Weights & Biases."
 
 
-def create_job(context: Context, project_id: str, body: Json, *, is_retry: bool) -> Job:
-    """Write the job of a create body, or return the one that the call made before where it `is_retry`.
+def create_job(context: Context, project_id: str, body: Json, attempt: Attempt) -> Job:
+    """Write the job of a create body, or return the one that the same call has made before.
 
     Raises `InvalidRequest` (400) with the path of the field at fault, `NotFound` for an unknown model or file.
     """
@@ -42,9 +39,6 @@ def create_job(context: Context, project_id: str, body: Json, *, is_retry: bool)
     _check_file(context, project_id, asked.training_file, "training_file")
     if asked.validation_file is not None:
         _check_file(context, project_id, asked.validation_file, "validation_file")
-    earlier = _made_before(context, project_id, request) if is_retry else None
-    if earlier is not None:
-        return earlier
     seed = asked.seed if asked.seed is not None else secrets.randbelow(MAX_SEED + 1)
     new = NewJob(
         request=request,
@@ -55,7 +49,7 @@ def create_job(context: Context, project_id: str, body: Json, *, is_retry: bool)
         initial_checkpoint_id=start.checkpoint_id,
         warnings=(NOT_SENT,) if asked.integrations else (),
     )
-    return context.jobs(project_id).create(new)
+    return context.jobs(project_id).create(new, attempt)
 
 
 def _refuse_other_methods(method: Any) -> None:
@@ -128,10 +122,3 @@ def _check_file(context: Context, project_id: str, file_id: str, param: str) -> 
     if file.purpose != FINE_TUNE:
         message = f"The file {file_id} was uploaded for '{file.purpose}'; a job needs files of the purpose '{FINE_TUNE}'."
         raise InvalidRequest(message, param=param, code="invalid_value")
-
-
-def _made_before(context: Context, project_id: str, request: Json) -> Job | None:
-    """The job that the same body made a short while ago, whose reply the client may never have seen."""
-    recent = context.jobs(project_id).list(after=None, limit=_RETRIED_AMONG, metadata=None)
-    oldest = time.time() - RETRY_SECONDS
-    return next((job for job in recent.data if job.created_at >= oldest and job.request == request), None)

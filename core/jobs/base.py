@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from core.creations import Attempt
 from core.jobs.types import (
     BatchRecord,
     Checkpoint,
@@ -25,8 +26,8 @@ from core.jobs.types import (
 class JobStore(Protocol):
     """The jobs of one project, as its clients see and steer them. Unknown and foreign ids raise `NotFound` (404)."""
 
-    def create(self, new: NewJob) -> Job:
-        """Write the job, its first events and its outbox row in one transaction."""
+    def create(self, new: NewJob, attempt: Attempt | None = None) -> Job:
+        """Write the job, its first events and its outbox row in one transaction; an `attempt` that came before gets its job."""
 
     def get(self, job_id: str) -> Job:
         """The job as it stands."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
@@ -11,14 +13,17 @@ from core.ids import new_id
 from core.jobs import state
 from core.jobs.sql_rows import append_event, fail, job_of, move
 from core.jobs.types import Job, JobCommand, JobStatus, Json, Lease
+from core.limits.base import NO_LIMITS, Limits
+from core.limits.project import may_run_one_more
 from core.tables import JobRow
 
 
 class SqlLeaseStore:
     """What a supervisor does with jobs of every project. Implements `core.jobs.base.LeaseStore`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: Limits = NO_LIMITS) -> None:
         self._database = database
+        self._limits = limits
 
     def unvalidated(self) -> Job | None:
         """The oldest job in `validating_files`, if any."""
@@ -47,12 +52,17 @@ class SqlLeaseStore:
     def claim(self, owner: str, ttl: float) -> Lease | None:
         """Take the oldest job that is due for `ttl` seconds, raising its epoch; None where none is due.
 
-        Due is a queued job that its last runner has let go of, and a running one whose lease has expired.
+        Due is a queued job that its last runner has let go of, unless its project runs as many as it may, and a running one
+        whose lease has expired.
         A job claimed `MAX_ATTEMPTS` times without a committed step in between is failed on the way.
         """
         with self._database.begin() as session:
             now = self._database.time(session)
-            while (row := _oldest_due(session, now)) is not None:
+            full: set[str] = set()
+            while (row := _oldest_due(session, now, full)) is not None:
+                if row.status == JobStatus.QUEUED and not may_run_one_more(session, row.project_id, self._limits):
+                    full.add(row.project_id)
+                    continue
                 if row.attempts < state.MAX_ATTEMPTS:
                     return _take(session, row, owner, now, ttl)
                 fail(session, row, {"code": "worker_lost", "message": state.GAVE_UP, "param": None}, now)
@@ -123,13 +133,17 @@ def _estimated_finish(row: JobRow, now: float) -> float | None:
     return now + (total_steps - row.step) * row.train_seconds / row.step if 0 < row.step <= total_steps else None
 
 
-def _oldest_due(session: Session, now: float) -> JobRow | None:
+def _oldest_due(session: Session, now: float, full: Collection[str]) -> JobRow | None:
     """The oldest job that is due, locked; those that another supervisor is claiming at this moment are passed over.
+
+    Of the projects `full` no other job than those that run already.
 
     One query a status: each reads the index on (status, created_at, id) from its begin, however many jobs wait.
     """
     expired = JobRow.lease_expires_at <= now
     queued = and_(JobRow.status == JobStatus.QUEUED, JobRow.not_before <= now, or_(JobRow.lease_owner.is_(None), expired))
+    if full:
+        queued = and_(queued, JobRow.project_id.not_in(full))
     running = and_(JobRow.status == JobStatus.RUNNING, expired)
     found = [session.scalar(_first(condition).with_for_update(skip_locked=True)) for condition in (queued, running)]
     return min((row for row in found if row is not None), key=lambda row: (row.created_at, row.id), default=None)

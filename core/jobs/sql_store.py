@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import aliased
 
+from core.creations import Attempt, made_before, remember
 from core.db import Database
 from core.errors import InvalidRequest
 from core.ids import new_id
@@ -15,6 +16,8 @@ from core.jobs import state
 from core.jobs.metadata import NO_METADATA, digests
 from core.jobs.sql_rows import VALIDATE_TOPIC, append_event, batch_of, checkpoint_of, find_job, job_of, move, owe
 from core.jobs.types import BatchRecord, Checkpoint, Job, JobCommand, JobStatus, Json, NewJob, Page
+from core.limits.base import NO_LIMITS, Limits
+from core.limits.project import check_waiting_jobs
 from core.tables import BatchRow, CheckpointRow, JobMetadataRow, JobRow, StepRow
 
 _COMMAND_EVENTS = {
@@ -27,14 +30,22 @@ _COMMAND_EVENTS = {
 class SqlJobStore:
     """The jobs of one project. Implements `core.jobs.base.JobStore`."""
 
-    def __init__(self, database: Database, project_id: str) -> None:
+    def __init__(self, database: Database, project_id: str, limits: Limits = NO_LIMITS) -> None:
         self._database = database
         self._project_id = project_id
+        self._limits = limits
 
-    def create(self, new: NewJob) -> Job:
-        """Write the job, its first events and its outbox row in one transaction."""
+    def create(self, new: NewJob, attempt: Attempt | None = None) -> Job:
+        """Write the job, its first events and its outbox row in one transaction; an `attempt` that came before gets its job.
+
+        Raises `QuotaExceeded` where too many of the project's jobs wait already.
+        """
         with self._database.begin() as session:
             now = self._database.time(session)
+            earlier = None if attempt is None else made_before(session, self._project_id, attempt, now)
+            if earlier is not None:
+                return job_of(find_job(session, self._project_id, earlier))
+            check_waiting_jobs(session, self._project_id, self._limits)
             row = JobRow(
                 id=new_id("ftjob-"),
                 project_id=self._project_id,
@@ -54,6 +65,8 @@ class SqlJobStore:
             for warning in new.warnings:
                 append_event(session, row, warning, now, level="warn")
             owe(session, row, VALIDATE_TOPIC, {"job_id": row.id}, now)
+            if attempt is not None:
+                remember(session, self._project_id, attempt, row.id, now)
             return job_of(row)
 
     def get(self, job_id: str) -> Job:

@@ -29,6 +29,10 @@ class Limits:
         )
 
 
+NO_LIMITS = Limits(requests_per_minute=10_000_000, max_running_jobs=None, max_waiting_jobs=None, max_stored_bytes=None)
+"""For stores outside of a served API: a project's own limits hold all the same."""
+
+
 @dataclass(frozen=True)
 class Rate:
     """What one request found: seconds are from now."""

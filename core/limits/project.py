@@ -1,0 +1,60 @@
+"""Limits on what a project has, checked inside the transaction that would add to it.
+
+Each check first locks the project's row: of two transactions that would together go over a limit, the second waits and sees what
+the first has written. SQLite has one writer at a time anyway.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core.errors import QuotaExceeded
+from core.jobs.types import JobStatus
+from core.limits.base import Limits
+from core.tables import FileRow, JobRow, ProjectRow, UploadRow
+
+WAITING = (JobStatus.VALIDATING_FILES, JobStatus.QUEUED)
+
+
+def check_waiting_jobs(session: Session, project_id: str, default: Limits) -> None:
+    """Raises `QuotaExceeded` where the project has as many waiting jobs as it may."""
+    limit = _limit(session, project_id, default, "max_waiting_jobs")
+    if limit is not None and _jobs(session, project_id, *WAITING) >= limit:
+        message = f"The project {project_id} may have {limit} jobs that wait for a worker, and has as many. Cancel one, or wait."
+        raise QuotaExceeded(message, code="rate_limit_exceeded")
+
+
+def may_run_one_more(session: Session, project_id: str, default: Limits) -> bool:
+    """Whether another job of the project may be claimed."""
+    limit = _limit(session, project_id, default, "max_running_jobs")
+    return limit is None or _jobs(session, project_id, JobStatus.RUNNING) < limit
+
+
+def check_stored_bytes(session: Session, project_id: str, more: int, default: Limits) -> None:
+    """Raises `QuotaExceeded` where `more` bytes are more than the project may still store beside its files and open uploads."""
+    limit = _limit(session, project_id, default, "max_stored_bytes")
+    if limit is None:
+        return
+    files = select(func.sum(FileRow.bytes)).where(FileRow.project_id == project_id)
+    set_aside = select(func.sum(UploadRow.bytes)).where(UploadRow.project_id == project_id, UploadRow.status == "pending")
+    stored = int(session.scalar(files) or 0) + int(session.scalar(set_aside) or 0)
+    if stored + more > limit:
+        message = f"The project {project_id} may store {limit} bytes of files and stores {stored}. Delete some, or ask for more."
+        raise QuotaExceeded(message)
+
+
+def _limit(session: Session, project_id: str, default: Limits, name: str) -> int | None:
+    """The limit that holds, with the project's row locked where there is one to hold to."""
+    column = getattr(ProjectRow, name)
+    own: int | None = session.scalar(select(column).where(ProjectRow.project_id == project_id))
+    fallback: int | None = getattr(default, name)
+    if own is None and fallback is None:
+        return None
+    session.execute(select(ProjectRow.project_id).where(ProjectRow.project_id == project_id).with_for_update())
+    return fallback if own is None else own
+
+
+def _jobs(session: Session, project_id: str, *statuses: JobStatus) -> int:
+    query = select(func.count()).select_from(JobRow).where(JobRow.project_id == project_id, JobRow.status.in_(statuses))
+    return session.scalar(query) or 0
