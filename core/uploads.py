@@ -9,69 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from core.db import Database
 from core.errors import InvalidRequest, NotFound, TooLarge, WrongState
-from core.files import File, check_filename, file_of, new_file_key, new_file_row
+from core.files import check_filename, file_of, new_file_key, new_file_row
 from core.ids import new_id
 from core.limits.base import NO_LIMITS, Limits
 from core.limits.project import check_stored_bytes
 from core.storage.base import ObjectKey, ObjectStore, Stored
 from core.tables import FileRow, UploadPartRow, UploadRow
+from core.upload_types import NewUpload, Upload, UploadPart, UploadStatus, status_of, upload_of
 
 MAX_PART_BYTES = 64 * 1024 * 1024
 MAX_PARTS = 10_000
 SENT_AGAIN = 2
 """How often an upload may be sent altogether: parts whose reply was lost come again, and the first stays until the end."""
 LIFETIME_SECONDS = 3600.0
-
-
-class UploadStatus(StrEnum):
-    """OpenAI's words."""
-
-    PENDING = "pending"
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-
-
-@dataclass(frozen=True)
-class NewUpload:
-    """What a client announces. `file_expires_after` are the seconds that the file lives once it is made."""
-
-    filename: str
-    purpose: str
-    bytes: int
-    mime_type: str
-    file_expires_after: int | None = None
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file that comes in parts; `file` is the one made of it. Times are unix seconds."""
-
-    id: str
-    filename: str
-    purpose: str
-    bytes: int
-    status: UploadStatus
-    created_at: float
-    expires_at: float
-    file: File | None
-
-
-@dataclass(frozen=True)
-class UploadPart:
-    """A received part."""
-
-    id: str
-    upload_id: str
-    created_at: float
 
 
 class UploadStore:
@@ -96,7 +52,7 @@ class UploadStore:
             check_stored_bytes(session, self._project_id, new.bytes, self._limits)
             row = self._new_row(new, now)
             session.add(row)
-        return _upload(row, now)
+        return upload_of(row, now)
 
     def receive(self, upload_id: str, chunks: Iterable[bytes]) -> Stored:
         """Keep the bytes of a part: for `add_part` or `discard`.
@@ -190,7 +146,7 @@ class UploadStore:
                 _require_pending(row, now)
             row.status = UploadStatus.CANCELLED
             dropped = self._drop_parts(session, row)
-            upload = _upload(row, now)
+            upload = upload_of(row, now)
         self._delete(dropped)
         return upload
 
@@ -200,7 +156,7 @@ class UploadStore:
             row = self._row(session, upload_id)
             now = self._database.time(session)
             if row.completed_with != request:
-                raise WrongState(f"The parts of upload {upload_id} are gone: it is {_status(row, now)}.", param="upload_id")
+                raise WrongState(f"The parts of upload {upload_id} are gone: it is {status_of(row, now)}.", param="upload_id")
             return self._with_file(session, row, now)
 
     def _join(self, parts: Sequence[UploadPartRow], md5: str | None) -> Stored:
@@ -258,7 +214,7 @@ class UploadStore:
         """The upload with its file, which may have been deleted since."""
         query = select(FileRow).where(FileRow.id == row.file_id, FileRow.project_id == self._project_id)
         file = session.scalars(query).one_or_none()
-        return _upload(row, now, None if file is None else file_of(file))
+        return upload_of(row, now, None if file is None else file_of(file))
 
     def _new_row(self, new: NewUpload, now: float) -> UploadRow:
         return UploadRow(
@@ -275,27 +231,8 @@ class UploadStore:
         )
 
 
-def _upload(row: UploadRow, now: float, file: File | None = None) -> Upload:
-    return Upload(
-        id=row.id,
-        filename=row.filename,
-        purpose=row.purpose,
-        bytes=row.bytes,
-        status=_status(row, now),
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        file=file,
-    )
-
-
-def _status(row: UploadRow, now: float) -> UploadStatus:
-    """An upload expires at its time, whenever the sweep comes."""
-    status = UploadStatus(row.status)
-    return UploadStatus.EXPIRED if status == UploadStatus.PENDING and row.expires_at <= now else status
-
-
 def _require_pending(row: UploadRow, now: float) -> None:
-    status = _status(row, now)
+    status = status_of(row, now)
     if status != UploadStatus.PENDING:
         raise WrongState(f"Upload {row.id} is {status}; this takes one that is pending.", param="upload_id")
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from api.files.schemas import MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS, file_object
-from core.uploads import MAX_PARTS, Upload, UploadPart
+from core.upload_types import Upload, UploadPart
+from core.uploads import MAX_PARTS
 
 Json = dict[str, Any]
 

@@ -10,7 +10,8 @@ from api.files.service import check_purpose
 from api.uploads.schemas import CompleteUpload, CreateUpload
 from api.validation import validated
 from core.errors import InvalidRequest
-from core.uploads import NewUpload, Upload, UploadPart, UploadStore
+from core.upload_types import NewUpload, Upload, UploadPart
+from core.uploads import UploadStore
 
 Json = dict[str, Any]
 

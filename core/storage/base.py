@@ -63,3 +63,6 @@ class ObjectStore(Protocol):
 
     def list(self, prefix: ObjectKey) -> Iterator[ObjectKey]:
         """Keys below `prefix`, in no order."""
+
+    def written_at(self, key: ObjectKey) -> float:
+        """When the object was written, in unix seconds by the store's clock; raises `KeyError` where there is none."""

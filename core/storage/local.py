@@ -95,6 +95,11 @@ class LocalObjectStore:
             pending.extend(directories)
             yield from objects
 
+    def written_at(self, key: ObjectKey) -> float:
+        """When the object was written, in unix seconds; raises `KeyError` where there is none."""
+        with self.open(key) as source:
+            return os.fstat(source.fileno()).st_mtime
+
     def sweep(self) -> int:
         """Remove the temporary files of writers that died; returns how many. Files being written are left alone."""
         removed = 0

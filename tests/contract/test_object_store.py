@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +118,17 @@ def test_list_finds_all_depths_below_the_prefix_and_nothing_else(store: ObjectSt
 
 def test_list_of_an_unknown_prefix_is_empty(store: ObjectStore) -> None:
     assert keys(store, "nowhere") == set()
+
+
+def test_an_object_tells_when_it_was_written(store: ObjectStore) -> None:
+    earliest = time.time()
+    store.put(KEY, [b"x"])
+    assert earliest - 1 <= store.written_at(KEY) <= time.time() + 1
+
+
+def test_what_is_not_there_was_never_written(store: ObjectStore) -> None:
+    with pytest.raises(KeyError):
+        store.written_at(KEY)
 
 
 def test_exactly_max_bytes_are_accepted(store: ObjectStore) -> None:

@@ -8,9 +8,11 @@ from core.outbound import Outbound
 from core.outbox import Relay
 from core.security.box import SecretBox
 from core.settings import Settings
+from core.storage.build import open_store
 from core.webhooks.deliveries import DeliveryQueue, fan_out
 from worker.light.base import Chore
 from worker.light.messages import DeliverWebhooks, PurgeMessages, RelayOutbox
+from worker.light.sweep import sweep_chores
 
 
 def chores(settings: Settings, database: Database) -> list[Chore]:
@@ -22,4 +24,5 @@ def chores(settings: Settings, database: Database) -> list[Chore]:
         RelayOutbox(relay),
         DeliverWebhooks(queue, outbound, SecretBox.load(settings)),
         PurgeMessages(relay, queue),
+        *sweep_chores(database, open_store(settings.object_store_url)),
     ]
