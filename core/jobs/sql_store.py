@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.orm import aliased
 
 from core.creations import Attempt, made_before, remember
@@ -92,10 +92,11 @@ class SqlJobStore:
             rows = session.scalars(self._page(pairs, place).limit(limit + 1)).all()
             return Page(tuple(job_of(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
-    def command(self, job_id: str, command: JobCommand) -> Job:
+    def command(self, job_id: str, command: JobCommand, *, grader: Json | None = None) -> Job:
         """Apply PAUSE, RESUME or CANCEL with its event in one transaction; raises `NotFound` and `WrongState`.
 
-        A paused job keeps its runner's lease until the runner lets go; a cancelled one takes it away at once.
+        With RESUME a `grader` takes the place of the job's. A paused job keeps its runner's lease until the runner lets go; a cancelled
+        one takes it away at once.
         """
         with self._database.begin() as session:
             row = find_job(session, self._project_id, job_id, lock=True)
@@ -103,6 +104,9 @@ class SqlJobStore:
             move(session, row, command, now)
             if command is JobCommand.RESUME:
                 row.attempts = 0
+                if grader is not None:
+                    row.request = _with_grader(row.request, grader)
+                    append_event(session, row, state.GRADER_REPLACED, now)
             if command is JobCommand.CANCEL:
                 row.lease_epoch += 1
             append_event(session, row, _COMMAND_EVENTS[command], now)
@@ -153,24 +157,34 @@ class SqlJobStore:
         """
         query, place = self._own(), (JobRow.created_at, JobRow.id)
         if pairs:
-            first, *others = (aliased(JobMetadataRow) for _ in pairs)
+            first = aliased(JobMetadataRow)
             place = (first.created_at, first.job_id)
             query = query.join(first, JobRow.id == first.job_id)
             query = query.where(first.project_id == self._project_id, first.pair == pairs[0])
-            for other, pair in zip(others, pairs[1:], strict=True):
-                same = select(other.pair).where(
-                    other.project_id == self._project_id,
-                    other.pair == pair,
-                    other.created_at == first.created_at,
-                    other.job_id == first.job_id,
-                )
-                query = query.where(same.exists())
+            for pair in pairs[1:]:
+                query = query.where(self._also_has(first, pair))
         if after is not None:
             query = query.where(tuple_(*place) < tuple_(*after))
         return query.order_by(*(column.desc() for column in place))
 
+    def _also_has(self, first: type[JobMetadataRow], pair: str) -> ColumnElement[bool]:
+        # A count, and not EXISTS: PostgreSQL makes a join of that, believes that hardly a row is left, and sorts whole tables.
+        other = aliased(JobMetadataRow)
+        same = select(func.count()).where(
+            other.project_id == self._project_id,
+            other.pair == pair,
+            other.created_at == first.created_at,
+            other.job_id == first.job_id,
+        )
+        return same.scalar_subquery() > 0
+
     def _of_job(self, table: Any, job_id: str) -> Select[Any]:
         return select(table).where(table.job_id == job_id, table.project_id == self._project_id)
+
+
+def _with_grader(request: Json, grader: Json) -> Json:
+    method = request["method"]
+    return {**request, "method": {**method, "reinforcement": {**method["reinforcement"], "grader": grader}}}
 
 
 def unknown_cursor(after: str) -> InvalidRequest:
