@@ -28,6 +28,7 @@ CLIENT_SIDE = {"webhooks.unwrap", "webhooks.verify_signature"}
 """Methods that ask no server: they check what this service signed."""
 
 PARTLY: dict[str, str] = {
+    "beta.responses.create": "answered as `responses.create` is; what is beta about it is ignored",
     "evals.list": "the evals that jobs make for themselves",
     "evals.retrieve": "the evals that jobs make for themselves",
     "evals.runs.list": "one run for each validation of a job",
@@ -35,6 +36,12 @@ PARTLY: dict[str, str] = {
     "evals.runs.output_items.list": "the graded validation answers of a job",
     "evals.runs.output_items.retrieve": "the graded validation answers of a job",
 }
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "responses.stream": {"model": "x", "input": "x"},
+    "uploads.upload_file_chunked": {"file": b"x", "filename": "x", "bytes": 1},
+}
+"""Arguments that a method cannot do without, whatever its signature says."""
 
 UNANSWERED_LATER = {"vector_stores.files.upload", "vector_stores.files.upload_and_poll"}
 """Methods whose first request has a route, and whose second has none."""
@@ -90,7 +97,7 @@ def _routes(openapi: dict[str, Any]) -> list[tuple[str, re.Pattern[str]]]:
 def _verdict(name: str, call: Callable[..., Any], routes: list[tuple[str, re.Pattern[str]]]) -> tuple[str, str]:
     if name in CLIENT_SIDE:
         return "yes", "asks no server"
-    request = None if name in UNANSWERED_LATER else _request_of(call)
+    request = None if name in UNANSWERED_LATER else _request_of(call, NEEDED.get(name, {}))
     if request is None or not any(request.method == method and path.fullmatch(request.url.path) for method, path in routes):
         return "no", ""
     return ("partly", PARTLY[name]) if name in PARTLY else ("yes", "")
@@ -117,14 +124,14 @@ def _methods(resource: Any, prefix: str) -> Iterator[tuple[str, Callable[..., An
             yield from _methods(child, f"{prefix}{name}.")
 
 
-def _request_of(call: Callable[..., Any]) -> httpx2.Request | None:
+def _request_of(call: Callable[..., Any], known: dict[str, Any]) -> httpx2.Request | None:
     """The first request that a method sends, called with one stand-in for each argument it needs."""
     needed = [
         parameter
         for parameter in inspect.signature(call).parameters.values()
         if parameter.default is inspect.Parameter.empty and parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    arguments = {parameter.name: _stand_in(parameter) for parameter in needed}
+    arguments = {parameter.name: _stand_in(parameter) for parameter in needed} | known
     try:
         # What a method makes of stand-ins once it has sent nothing is not our question, nor that it is deprecated.
         with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
