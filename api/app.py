@@ -100,7 +100,7 @@ def _context(settings: Settings) -> Context:
         rates=SharedRates(settings.redis_url) if settings.redis_url else LocalRates(),
         limits=Limits.default(settings),
         models=models,
-        sandbox=SandboxClient(settings.grader_python),
+        sandbox=SandboxClient(settings.grader_python, minimum=settings.sandbox_level),
         sampler=SamplerClient(sampler),
         judges=JudgePool(models, sampler),
         grading=CapacityLimiter(MAX_GRADING),

@@ -26,9 +26,9 @@ from core.settings import Settings
 from core.storage.base import ObjectStore
 from core.uploads import UploadStore
 from core.webhooks.store import WebhookStore
-from graders.base import Sandbox
 from graders.judges.pool import JudgePool
 from graders.parts import GraderParts
+from graders.sandbox.client import SandboxClient
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Context:
     limits: Limits
     """Of a project that has none of its own."""
     models: ModelRegistry
-    sandbox: Sandbox
+    sandbox: SandboxClient
     sampler: SamplerClient
     judges: JudgePool
     grading: CapacityLimiter
@@ -98,9 +98,11 @@ class Context:
         """The project's uploads, files that come in parts."""
         return UploadStore(self.database, self.objects, project_id, self.settings.max_upload_bytes, self.limits)
 
-    def grader_parts(self) -> GraderParts:
-        """What graders are tried out with."""
-        return GraderParts(lambda: self.sandbox, self.judges, self.outbound, self.settings.allow_private_urls)
+    def grader_parts(self, project_id: str) -> GraderParts:
+        """What the project's graders are tried out with."""
+        return GraderParts(
+            lambda: self.sandbox.for_tenant(project_id), self.judges, self.outbound, self.settings.allow_private_urls
+        )
 
     def jobs(self, project_id: str) -> SqlJobStore:
         """The project's jobs."""

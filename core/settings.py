@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=0.5, gt=0)
     grader_python: str | None = None
     """The interpreter of python graders; the service's own where unset."""
+    sandbox_level: Literal["none", "process", "strict"] = "process"
+    """The least isolation under which python graders and programs may run. They get the best that the host gives."""
     allow_private_urls: bool = False
     """Whether judges, endpoint graders and webhooks may live at private, link-local or loopback addresses."""
     sampler_device: str = "cpu"

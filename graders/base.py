@@ -110,6 +110,8 @@ class Grade:
     parts: dict[str, Grade | GradeError] = field(default_factory=dict)
     usage: Usage = field(default_factory=dict)
     """Of this grader's judges and of all its members'."""
+    details: str = ""
+    """What there is to say of the score, such as which error a program under test ended with."""
 
 
 class Grader(Protocol):
@@ -170,6 +172,9 @@ class Sandbox(Protocol):
 
     def execute(self, programs: Sequence[Program]) -> list[ProgramResult]:
         """Run each program by itself, in order of the results. Raises `SandboxUnavailable` where nothing could be run."""
+
+    def check(self) -> None:
+        """Raises `SandboxUnavailable` where this host isolates less than the service asks for."""
 
     def close(self) -> None:
         """End the connection."""

@@ -27,7 +27,10 @@ class Reward:
         self._judges = JudgePool(models, self._sampler)
         self._outbound = Outbound(allow_private=settings.allow_private_urls)
         parts = GraderParts(
-            lambda: SandboxClient(settings.grader_python), self._judges, self._outbound, settings.allow_private_urls
+            lambda: SandboxClient(settings.grader_python, minimum=settings.sandbox_level),
+            self._judges,
+            self._outbound,
+            settings.allow_private_urls,
         )
         self.names: list[GraderName] = grader_names(normalised(spec))
         """The whole grader, and the members of a multi grader."""

@@ -16,13 +16,15 @@ router = APIRouter(prefix="/v1/fine_tuning/alpha/graders", tags=["graders"])
 
 
 @router.post("/validate", openapi_extra=json_schema_of(ValidateGrader))
-def validate(_caller: CallerDep, context: ContextDep, body: JsonBody) -> JSONResponse:
+def validate(caller: CallerDep, context: ContextDep, body: JsonBody) -> JSONResponse:
     """Check a grader's configuration; answers it with every name filled in."""
-    return JSONResponse({"grader": validate_grader(validated(ValidateGrader, body), context.grader_parts())})
+    return JSONResponse({"grader": validate_grader(validated(ValidateGrader, body), context.grader_parts(caller.project_id))})
 
 
 @router.post("/run", openapi_extra=json_schema_of(RunGrader))
-async def run(_caller: CallerDep, context: ContextDep, body: JsonBody) -> JSONResponse:
+async def run(caller: CallerDep, context: ContextDep, body: JsonBody) -> JSONResponse:
     """Grade one sample. A grader that fails is a 200 whose `metadata.errors` says why."""
     asked = validated(RunGrader, body)
-    return JSONResponse(await to_thread.run_sync(run_grader, asked, context.grader_parts(), limiter=context.grading))
+    return JSONResponse(
+        await to_thread.run_sync(run_grader, asked, context.grader_parts(caller.project_id), limiter=context.grading)
+    )

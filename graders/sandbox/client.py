@@ -94,6 +94,10 @@ class SandboxClient:
         answer = self._ask({"level": True})
         return Enforced(Level(answer["level"]), answer["refused"])
 
+    def check(self) -> None:
+        """Raises `SandboxUnavailable` where the host gives less than the minimum."""
+        self.enforced()
+
     def close(self) -> None:
         """End the grader process."""
         self._forget_connections()
@@ -162,6 +166,10 @@ class TenantSandbox:
     def execute(self, programs: Sequence[Program]) -> list[ProgramResult]:
         """As `SandboxClient.execute`."""
         return self.client.execute(programs, tenant=self.tenant)
+
+    def check(self) -> None:
+        """As `SandboxClient.check`."""
+        self.client.check()
 
     def close(self) -> None:
         """Nothing: others use the grader process, too."""

@@ -34,6 +34,10 @@ class GraderSpec(BaseModel):
         """The URLs it calls, each with its path."""
         return iter(())
 
+    def sandboxed(self, param: str) -> Iterator[str]:  # noqa: ARG002
+        """The paths of what must run in a sandbox."""
+        return iter(())
+
 
 def check_template(text: str, param: str) -> None:
     """Raises `InvalidRequest` unless `text` is a template."""

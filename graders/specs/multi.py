@@ -29,6 +29,11 @@ class Multi(GraderSpec):
         for key, member in self.graders.items():
             yield from member.urls(f"{param}.graders.{key}")
 
+    def sandboxed(self, param: str) -> Iterator[str]:
+        """That of all members."""
+        for key, member in self.graders.items():
+            yield from member.sandboxed(f"{param}.graders.{key}")
+
     def check(self, param: str) -> None:
         """The formula must parse, and name nothing but members."""
         path = f"{param}.calculate_output"

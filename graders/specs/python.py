@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from core.errors import InvalidRequest
@@ -15,6 +16,10 @@ class PythonSource(GraderSpec):
     type: Literal["python"]
     source: str
     image_tag: str | None = None
+
+    def sandboxed(self, param: str) -> Iterator[str]:
+        """Its source."""
+        yield f"{param}.source"
 
     def check(self, param: str) -> None:
         """The source must define `grade(sample, item)`."""
