@@ -102,7 +102,7 @@ class KeyStore:
                     key_id=row.id,
                     project_id=row.project_id,
                     archived=row.archived_at is not None,
-                    scopes=tuple(row.scopes),
+                    scopes=tuple(row.scopes or ()),
                     requests_per_minute=row.requests_per_minute,
                     last_used_at=row.last_used_at,
                 )
@@ -244,7 +244,7 @@ def _key(row: ApiKeyRow) -> Key:
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
-        scopes=tuple(row.scopes),
+        scopes=tuple(row.scopes or ()),
         last_used_at=row.last_used_at,
         service_account_id=row.service_account_id,
     )

@@ -46,8 +46,8 @@ class ApiKeyRow(Base):
     created_at: Mapped[float]
     expires_at: Mapped[float | None]
     revoked_at: Mapped[float | None]
-    scopes: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
-    """Empty: everything its project may do."""
+    scopes: Mapped[list[str] | None]
+    """None or empty: everything its project may do."""
     last_used_at: Mapped[float | None]
     service_account_id: Mapped[str | None]
     """The holder; null for keys made on the command line."""

@@ -20,7 +20,7 @@ def upgrade() -> None:
     op.add_column("projects", sa.Column("archived_at", SECONDS))
     for name in LIMITS:
         op.add_column("projects", sa.Column(name, sa.BigInteger))
-    op.add_column("api_keys", sa.Column("scopes", sa.JSON, nullable=False, server_default="[]"))
+    op.add_column("api_keys", sa.Column("scopes", sa.JSON))
     op.add_column("api_keys", sa.Column("last_used_at", SECONDS))
     op.add_column("api_keys", sa.Column("service_account_id", NAME))
     _service_accounts()

@@ -86,7 +86,7 @@ def test_a_body_that_is_no_sound_json_is_a_400(http: httpx2.Client, content: byt
 
 def test_brackets_within_strings_nest_nothing(http: httpx2.Client) -> None:
     reply = http.post(JOBS, json={"model": '[{"\\' * 1000})
-    assert reply.json()["error"]["param"] == "model"
+    assert reply.json()["error"]["param"] == "method"
 
 
 def test_a_body_over_the_limit_is_a_413(http: httpx2.Client) -> None:
