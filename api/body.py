@@ -90,6 +90,6 @@ def _refuse_broken_text(value: Any) -> None:
         raise ValueError("a string holds a NUL character")
 
 
-def json_schema_of(model: type[BaseModel]) -> Json:
+def json_schema_of(model: type[BaseModel], *, required: bool = True) -> Json:
     """The OpenAPI description of a body that `JsonBody` reads and `validated` checks."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": model.model_json_schema()}}}}

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from core.files import FileStore
 from core.jobs.sql_events import SqlEventLog
 from core.jobs.sql_store import SqlJobStore
 from core.jobs.state import TERMINAL
-from core.jobs.types import Event, Job, NewJob
+from core.jobs.types import Event, Job, JobStatus, NewJob
 from core.projects import ensure_default_project
 from core.settings import DEFAULT_PROJECT, Settings
 from core.storage.base import ObjectKey
@@ -62,13 +62,21 @@ class Service:
     model: Path
     lease_seconds: float = 2.0
     threads: int = 1
+    judges: Json = field(default_factory=dict)
+    """As in the operator's models file."""
+    allow_private_urls: bool = False
 
     def __post_init__(self) -> None:
         models = self.directory / "models.yaml"
         models.parent.mkdir(parents=True, exist_ok=True)
-        models.write_text(yaml.safe_dump({"models": {"tiny": {"source": str(self.model)}}}))
+        models.write_text(yaml.safe_dump({"models": {"tiny": {"source": str(self.model)}}, "judges": self.judges}))
         self.settings = Settings(
-            data_dir=self.directory, models=models, lease_seconds=self.lease_seconds, poll_seconds=0.1, threads=self.threads
+            data_dir=self.directory,
+            models=models,
+            lease_seconds=self.lease_seconds,
+            poll_seconds=0.1,
+            threads=self.threads,
+            allow_private_urls=self.allow_private_urls,
         )
         migrate(self.settings.database_url)
         self.database = Database(self.settings.database_url)
@@ -144,6 +152,16 @@ class Service:
             return job.step >= step
 
         self.wait(reached)
+
+    def wait_for_pause(self, job_id: str) -> None:
+        """Until the job is paused and its runner has let go; fails where the job ends before."""
+
+        def paused() -> bool:
+            job = self.jobs.get(job_id)
+            assert job.status not in TERMINAL, f"{job.status}: {job.error}; {self.log()[-4000:]}"
+            return job.status is JobStatus.PAUSED and self.lease_owner(job_id) is None
+
+        self.wait(paused)
 
     def wait_for_end(self, job_id: str) -> Job:
         """Until the job's status is final."""

@@ -15,6 +15,8 @@ from api.context import Context, get_context
 from api.jobs import service
 from api.jobs.curve import curve_tag, matches
 from api.jobs.filter import metadata_filter
+from api.jobs.resume import OptionalBody, ResumeJob
+from api.jobs.resume import resume_job as resume
 from api.jobs.rollouts import RolloutId, read_page
 from api.jobs.schemas import CreateJob, checkpoint_object, event_object, job_object
 from api.jobs.weights import adapter_tar, find_checkpoint, merged_tar
@@ -80,10 +82,11 @@ def pause_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONRespon
     return _commanded(context, caller, job_id, JobCommand.PAUSE)
 
 
-@router.post("/{job_id}/resume")
-def resume_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
-    """Queue a paused job again; 400 for any other."""
-    return _commanded(context, caller, job_id, JobCommand.RESUME)
+@router.post("/{job_id}/resume", openapi_extra=json_schema_of(ResumeJob, required=False))
+def resume_job(job_id: str, caller: CallerDep, context: ContextDep, body: OptionalBody) -> JSONResponse:
+    """Queue a paused job again, perhaps with another grader; 400 for any other job."""
+    job = resume(context, caller.project_id, job_id, body)
+    return JSONResponse(job_object(job, context.settings.organization))
 
 
 @router.get("/{job_id}/events")

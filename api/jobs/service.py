@@ -16,7 +16,7 @@ from core.errors import InvalidRequest, NotFound
 from core.jobs.plan import Hyperparameters, Options
 from core.jobs.types import Job, NewJob
 from core.models import BaseModel
-from graders.spec import normalised, parse
+from graders.parts import checked_grader
 
 Json = dict[str, Any]
 
@@ -35,7 +35,8 @@ def create_job(context: Context, project_id: str, body: Json, attempt: Attempt) 
     block = _reinforcement(asked)
     _refuse_unsupported(asked, block)
     start = find_start(context, project_id, asked.model)
-    request = _resolved_request(context, body, asked, block, start)
+    grader = checked_grader(context.grader_parts(project_id), block.grader, f"{_BLOCK}.grader")
+    request = _resolved_request(body, asked, block, start, grader)
     _check_file(context, project_id, asked.training_file, "training_file")
     if asked.validation_file is not None:
         _check_file(context, project_id, asked.validation_file, "validation_file")
@@ -80,11 +81,8 @@ def _refuse_unsupported(asked: CreateJob, block: Reinforcement) -> None:
         raise InvalidRequest(message, param=f"{_BLOCK}.tools", code="unsupported_parameter")
 
 
-def _resolved_request(context: Context, body: Json, asked: CreateJob, block: Reinforcement, start: Start) -> Json:
+def _resolved_request(body: Json, asked: CreateJob, block: Reinforcement, start: Start, grader: Json) -> Json:
     """The body to keep: as it came, with the grader's names and what follows from the start filled in, and without nulls."""
-    spec = parse(block.grader, f"{_BLOCK}.grader")
-    context.grader_parts().check(spec, f"{_BLOCK}.grader")
-    grader = normalised(spec)
     hyperparameters = _hyperparameters(asked, block)
     options = _without_nulls(asked.touchstone)
     _check_lengths(validated(Options, options, at=("touchstone",)), start.model)

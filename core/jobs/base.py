@@ -40,8 +40,11 @@ class JobStore(Protocol):
         `without_metadata` keeps those whose metadata is null.
         """
 
-    def command(self, job_id: str, command: JobCommand) -> Job:
-        """Apply PAUSE, RESUME or CANCEL with its event in one transaction; raises `WrongState` (400)."""
+    def command(self, job_id: str, command: JobCommand, *, grader: Json | None = None) -> Job:
+        """Apply PAUSE, RESUME or CANCEL with its event in one transaction; raises `WrongState` (400).
+
+        With RESUME a `grader` takes the place of the job's.
+        """
 
     def checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page[Checkpoint]:
         """The job's checkpoints, latest step first."""

@@ -95,8 +95,8 @@ class SqlJobStore:
     def command(self, job_id: str, command: JobCommand, *, grader: Json | None = None) -> Job:
         """Apply PAUSE, RESUME or CANCEL with its event in one transaction; raises `NotFound` and `WrongState`.
 
-        With RESUME a `grader` takes the place of the job's. A paused job keeps its runner's lease until the runner lets go; a cancelled
-        one takes it away at once.
+        With RESUME a `grader` takes the place of the job's. A paused job keeps its runner's lease until the runner lets go; a
+        cancelled one takes it away at once.
         """
         with self._database.begin() as session:
             row = find_job(session, self._project_id, job_id, lock=True)
