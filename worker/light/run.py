@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from time import monotonic
 
 from core.errors import Unavailable
 from worker.light.base import Chore
@@ -12,7 +13,7 @@ from worker.light.base import Chore
 log = logging.getLogger("worker.light")
 
 _STOP_SECONDS = 2.0
-"""What a pass under way may take once the end was asked for. It may be cut off: chores bear that."""
+"""What all passes under way together may take once the end was asked for. Then they are cut off: chores bear that."""
 
 
 class LightWork:
@@ -32,8 +33,9 @@ class LightWork:
     def stop(self) -> None:
         """Begin no further pass, and wait a moment for those under way."""
         self._stopping.set()
+        deadline = monotonic() + _STOP_SECONDS
         for thread in self._threads:
-            thread.join(_STOP_SECONDS)
+            thread.join(max(0.0, deadline - monotonic()))
 
     def _repeat(self, chore: Chore) -> None:
         while not self._stopping.is_set():
