@@ -48,4 +48,10 @@ def _failure(kind: str, text: str) -> JobFailure:
 
 
 def _summary(problems: Sequence[Problem]) -> str:
-    return " ".join(text if text.endswith(".") else f"{text}." for text in map(str, problems))
+    """OpenAI's words, with which scripts tell a bad file from other failures. An example is a line of the file."""
+    return f"Invalid file format. {' '.join(_sentence(problem) for problem in problems)}"
+
+
+def _sentence(problem: Problem) -> str:
+    text = problem.message if problem.line is None else f"Example {problem.line}: {problem.message}"
+    return text if text.endswith(".") else f"{text}."

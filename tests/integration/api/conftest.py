@@ -50,7 +50,10 @@ GRADER = {
     "reference": "{{item.answer}}",
     "operation": "eq",
 }
-MODELS = "models: {tiny: {source: ./tiny, max_model_len: 512}}\naliases: {o4-mini-2025-04-16: tiny}\n"
+MODELS = (
+    "models: {tiny: {source: ./tiny, max_model_len: 512}}\n"
+    "aliases: {o4-mini-2025-04-16: tiny, gpt-4o-2024-08-06: tiny, gpt-4.1-2025-04-14: tiny}\n"
+)
 
 
 def jsonl(rows: list[Json]) -> bytes:

@@ -20,6 +20,7 @@ from core.tables import ProjectRow
 
 ROW = json.dumps({"messages": [{"role": "user", "content": "Add 1 and 2."}], "answer": "3"}).encode() + b"\n"
 PREFIX = "The job failed due to an invalid training file. "
+FORMAT = f"{PREFIX}Invalid file format. "
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +100,17 @@ def test_wishes_reach_the_plan(files: FileStore) -> None:
 
 
 FAULTS = {
-    "broken JSON": (ROW + b"{broken\n", "Line 2: the line is not valid JSON"),
-    "no messages": (b'{"prompt":"x"}\n', "Line 1: 'messages' is missing."),
-    "last role": (ROW.replace(b"user", b"assistant"), "Line 1: the last message must have the role 'user', not 'assistant'."),
-    "invalid UTF-8": (ROW.replace(b"Add", b"\xff\xfe"), "Line 1: the line is not valid UTF-8"),
+    "broken JSON": (ROW + b"{broken\n", "Example 2: the line is not valid JSON"),
+    "no messages": (b'{"prompt":"x"}\n', "Example 1: 'messages' is missing."),
+    "last role": (ROW.replace(b"user", b"assistant"), "Example 1: the last message must have the role 'user', not 'assistant'."),
+    "invalid UTF-8": (ROW.replace(b"Add", b"\xff\xfe"), "Example 1: the line is not valid UTF-8"),
     "empty": (b"", "The file is empty."),
-    "nesting": (b'{"messages":' + b"[" * 100_000, "Line 1: the line is nested more than 64 levels deep."),
-    "NaN": (ROW.replace(b'"3"', b"NaN"), "Line 1: NaN is not valid JSON."),
-    "repeated key": (ROW.replace(b"answer", b"messages"), "Line 1: the key 'messages' stands twice in one object."),
-    "long line": (ROW.replace(b"Add", b"x" * (1 << 20)), "Line 1: the line is longer than 1048576 bytes."),
-    "blank line": (ROW + b"\n" + ROW, "Line 2: the line is blank."),
-    "not JSON at all": (b"\x1f\x8b\x08\x00" + bytes(range(256)), "Line 1: the line holds a NUL byte."),
+    "nesting": (b'{"messages":' + b"[" * 100_000, "Example 1: the line is nested more than 64 levels deep."),
+    "NaN": (ROW.replace(b'"3"', b"NaN"), "Example 1: NaN is not valid JSON."),
+    "repeated key": (ROW.replace(b"answer", b"messages"), "Example 1: the key 'messages' stands twice in one object."),
+    "long line": (ROW.replace(b"Add", b"x" * (1 << 20)), "Example 1: the line is longer than 1048576 bytes."),
+    "blank line": (ROW + b"\n" + ROW, "Example 2: the line is blank."),
+    "not JSON at all": (b"\x1f\x8b\x08\x00" + bytes(range(256)), "Example 1: the line holds a NUL byte."),
 }
 
 
@@ -118,7 +119,7 @@ def test_a_bad_training_file_fails_the_job_by_name_and_line(files: FileStore, fa
     raw, message = FAULTS[fault]
     error = failure(make_job(upload(files, raw)), files)
     assert (error.code, error.param) == ("invalid_training_file", "training_file")
-    assert error.message.startswith(PREFIX + message)
+    assert error.message.startswith(FORMAT + message)
 
 
 def test_a_bad_validation_file_is_told_apart(files: FileStore) -> None:
@@ -126,23 +127,23 @@ def test_a_bad_validation_file_is_told_apart(files: FileStore) -> None:
     assert (error.code, error.param, error.message) == (
         "invalid_validation_file",
         "validation_file",
-        "The job failed due to an invalid validation file. Line 1: 'messages' is missing.",
+        "The job failed due to an invalid validation file. Invalid file format. Example 1: 'messages' is missing.",
     )
 
 
 def test_the_first_twenty_bad_lines_are_told(files: FileStore) -> None:
     message = failure(make_job(upload(files, b"{}\n" * 30)), files).message
-    assert ("Line 20:" in message, "Line 21:" in message) == (True, False)
+    assert ("Example 20:" in message, "Example 21:" in message) == (True, False)
 
 
 def test_too_many_training_rows_are_told(files: FileStore) -> None:
     error = failure(make_job(upload(files, *[ROW * 1000] * 50, ROW)), files)
-    assert error.message == PREFIX + "Line 50001: the file has more than 50,000 rows."
+    assert error.message == FORMAT + "Example 50001: the file has more than 50,000 rows."
 
 
 def test_too_many_validation_rows_are_told(files: FileStore) -> None:
     error = failure(make_job(upload(files, ROW), upload(files, ROW * 1001)), files)
-    assert error.message.endswith("Line 1001: the file has more than 1,000 rows.")
+    assert error.message.endswith("Example 1001: the file has more than 1,000 rows.")
 
 
 def test_a_file_deleted_meanwhile_fails_the_job(files: FileStore) -> None:
