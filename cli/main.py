@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from cli import jobs, keys, models
+from cli import jobs, keys, models, projects
 from cli.client import CommandFailed
 from cli.download import download
 from cli.output import errors
@@ -26,6 +26,7 @@ commands.command("worker")(work)
 commands.add_typer(jobs.app, name="jobs")
 commands.command()(download)
 commands.add_typer(keys.app, name="keys")
+commands.add_typer(projects.app, name="projects")
 commands.add_typer(models.app, name="models")
 
 
