@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from graders.base import Grader
+from graders.code.grader import CodeGrader
 from graders.endpoint import EndpointGrader
 from graders.instructions.grader import InstructionsGrader
 from graders.label_model import label_model
@@ -17,6 +18,7 @@ from graders.parts import GraderParts
 from graders.python_grader import PythonGrader
 from graders.score_model import score_model
 from graders.specs.base import GraderSpec
+from graders.specs.code import CodeTests
 from graders.specs.endpoint import Endpoint
 from graders.specs.instructions import Instructions
 from graders.specs.label_model import LabelModel
@@ -55,6 +57,7 @@ _BUILDERS: dict[type[GraderSpec], Callable[[Any, GraderParts], Grader]] = {
     LabelModel: lambda spec, parts: label_model(spec, parts.judges.get(spec.model), allow_private=parts.allow_private_urls),
     Endpoint: lambda spec, parts: EndpointGrader(spec, parts.outbound),
     MathEquality: math_grader,
+    CodeTests: lambda spec, parts: CodeGrader(spec, parts.sandbox()),
     Instructions: lambda spec, _: InstructionsGrader(spec),
     Multi: _multi,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graders.specs.base import GraderSpec
+from graders.specs.code import CodeTests
 from graders.specs.endpoint import Endpoint
 from graders.specs.instructions import Instructions
 from graders.specs.label_model import LabelModel
@@ -22,6 +23,7 @@ TYPES: dict[str, type[GraderSpec]] = {
     "endpoint": Endpoint,
     "math": MathEquality,
     "instructions": Instructions,
+    "code": CodeTests,
     "multi": Multi,
 }
 """The configuration behind each `type`."""
