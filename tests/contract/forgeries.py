@@ -56,16 +56,15 @@ def secret(x): return 0
 """,
     "a walk over frames and objects": """
 import gc, sys
-needle = "".join(["73", "577"])
 def secret(x):
-    frame = sys._getframe()
+    needle = str(x * 12262 + 5)
+    frame = sys._getframe().f_back
     while frame:
-        for name, value in {**frame.f_globals, **frame.f_locals}.items():
-            if name != "needle" and needle in repr(value)[:10000]: return int(needle)
+        for value in [*frame.f_globals.values(), *frame.f_locals.values()]:
+            if needle in repr(value)[:100000]: return int(needle)
         frame = frame.f_back
     for thing in gc.get_objects():
-        if isinstance(thing, (list, dict, tuple)) and needle in repr(thing)[:1000] and "needle" not in repr(thing)[:1000]:
-            return int(needle)
+        if isinstance(thing, (list, dict, tuple)) and needle in repr(thing)[:1000]: return int(needle)
 """,
     "a search of what it can read": """
 import os
