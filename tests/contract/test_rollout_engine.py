@@ -65,6 +65,25 @@ def test_every_token_has_the_log_probability_that_the_trainer_gives_it(engine: R
     torch.testing.assert_close(sampled, expected, rtol=0, atol=1e-4)
 
 
+def test_every_completion_is_told_of_once_when_it_has_ended(engine: RolloutEngine) -> None:
+    told: dict[tuple[int, int], Completion] = {}
+
+    def finished(group: int, member: int, completion: Completion) -> None:
+        assert (group, member) not in told
+        told[group, member] = completion
+
+    groups = engine.generate(GROUPS, PARAMS, finished)
+    assert told == {(g, m): completion for g, group in enumerate(groups) for m, completion in enumerate(group)}
+
+
+def test_who_listens_may_end_the_call(engine: RolloutEngine) -> None:
+    def finished(_group: int, _member: int, _completion: Completion) -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        engine.generate(GROUPS, PARAMS, finished)
+
+
 def test_the_same_batch_gives_the_same_bits(engine: RolloutEngine) -> None:
     assert engine.generate(GROUPS, PARAMS) == engine.generate(GROUPS, PARAMS)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import NotFound
-from core.models import DEFAULT_MODEL_CREATED, InvalidModels, ModelRegistry, SourceKind
+from core.models import DEFAULT_MODEL_CREATED, InvalidModels, JudgeEndpoint, ModelRegistry, SourceKind
 from core.settings import Settings
 
 
@@ -109,6 +109,10 @@ def test_a_model_is_prepared_once_its_config_is_there(tmp_path: Path) -> None:
         ("models: {m: {source: 'pip:--index-url=http://x'}}", "models.m.source"),
         ("models: {m: {source: org/m}}\naliases: {a: n}", "aliases.a: there is no model 'n'"),
         ("models: {m: {source: org/m}}\naliases: {m: m}", "aliases.m: a model has this name"),
+        ("models: {m: {source: org/m}}\njudges: {j: {model: x}}", "judges.j.base_url"),
+        ("models: {m: {source: org/m}}\njudges: {j: {base_url: 'ftp://x'}}", "judges.j: "),
+        ("models: {m: {source: org/m}}\njudges: {j: {base_url: 'http://x/v1', api_key: sk}}", "judges.j.api_key"),
+        ("models: {m: {source: org/m}}\njudges: {j: {base_url: 'http://x/v1', api_key_env: 'a b'}}", "judges.j.api_key_env"),
         ("models: [", "models.yaml"),
         ("- 1", "models.yaml"),
     ],
@@ -120,6 +124,19 @@ def test_a_wrong_file_is_refused_with_its_name_and_the_entry_at_fault(tmp_path: 
     assert caught.value.message.startswith(str(tmp_path / "conf" / "models.yaml"))
     assert complaint in caught.value.message
     assert "\n" not in caught.value.message
+
+
+def test_judges_are_endpoints_by_name(tmp_path: Path) -> None:
+    text = "models: {m: {source: org/m}}\njudges: {gpt: {base_url: 'http://10.0.0.1:8000/v1', api_key_env: KEY, model: org/big}}"
+    assert registry(tmp_path, text).judges == {
+        "gpt": JudgeEndpoint("gpt", "http://10.0.0.1:8000/v1", "KEY", "org/big", 16, 300.0)
+    }
+
+
+def test_a_judges_own_name_is_its_models_unless_it_has_another(tmp_path: Path) -> None:
+    text = "models: {m: {source: org/m}}\njudges: {Qwen/Qwen3: {base_url: 'https://api.example.com/v1', concurrency: 4}}"
+    (judge,) = registry(tmp_path, text).judges.values()
+    assert (judge.model, judge.api_key_env, judge.concurrency) == ("Qwen/Qwen3", None, 4)
 
 
 def test_a_missing_file_is_refused_with_its_name(tmp_path: Path) -> None:

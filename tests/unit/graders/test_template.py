@@ -147,3 +147,26 @@ def test_json_that_the_job_did_not_ask_for_is_an_invalid_variable() -> None:
 def test_what_is_not_a_string_renders_as_json(value: object) -> None:
     rendered = Template.parse("{{item.value}}").render(Sample(item={"value": value}, output_text=""))
     assert (rendered if isinstance(value, str) else json.loads(rendered)) == value
+
+
+def test_what_is_rendered_is_bounded() -> None:
+    template = Template.parse("{{item.a}}" * 10)
+    sample = Sample(item={"a": "x" * 100}, output_text="")
+    assert len(template.render(sample, limit=1000)) == 1000
+    with pytest.raises(RenderError) as caught:
+        template.render(sample, limit=999)
+    assert caught.value.kind is FailureKind.OTHER
+
+
+def test_a_value_that_cannot_be_written_is_a_failure_and_no_crash() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(RenderError) as caught:
+        Template.parse("{{item.a}}").render(Sample(item={"a": deep}, output_text=""))
+    assert caught.value.kind is FailureKind.OTHER
+
+
+def test_what_a_variable_holds_is_not_read_as_a_template() -> None:
+    sample = Sample(item={"a": "{{sample.output_text}}"}, output_text="{{item.a}}")
+    assert Template.parse("{{item.a}} {{sample.output_text}}").render(sample) == "{{sample.output_text}} {{item.a}}"

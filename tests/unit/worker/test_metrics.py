@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from graders.base import FailureKind, Grade, GradeError
+from graders.base import FailureKind, Grade, GradeError, TokenUsage
 from worker.metrics import GraderName, Timing, grader_names, reported_reward, step_message, step_metrics
 from worker.policy.base import UpdateStats
 from worker.rollouts import Rollout
@@ -126,6 +126,35 @@ def test_members_of_a_multi_grader_have_figures_of_their_own() -> None:
     tree = metrics([rollout(Grade(1.0, 0.0, {"a": Grade(0.75), "b": Grade(1.0)})), rollout(whole)], None, graders=names)
     assert [grader["train_reward_mean"] for grader in tree["scores"]["graders"]] == [1.0, 0.5, 1.0]
     assert [grader["train_python_grader_runtime_error_count"] for grader in tree["errors"]["graders"]] == [1, 0, 1]
+
+
+def test_a_judges_tokens_are_counted_by_grader_and_by_model() -> None:
+    config = {
+        "type": "multi",
+        "name": "all",
+        "graders": {
+            "a": {"name": "first", "type": "score_model", "model": "big"},
+            "b": {"name": "second", "type": "string_check"},
+        },
+    }
+    spent = {"big": TokenUsage(10, 4, 2)}
+    graded = rollout(Grade(1.0, 0.0, {"a": Grade(0.75, 0.0, {}, spent), "b": Grade(1.0)}, spent))
+    refused = GradeError(FailureKind.MODEL_REFUSAL, "no", 0.0, {}, spent)
+    failed = rollout(GradeError(refused.kind, "", 0.0, {"a": refused, "b": Grade(1.0)}, spent))
+    tree = metrics([graded, failed], [graded], graders=grader_names(config))
+    assert [grader["model"] for grader in tree["usage"]["graders"]] == [None, "big", None]
+    assert [grader["train_prompt_tokens_count"] for grader in tree["usage"]["graders"]] == [0, 20, 0]
+    assert [grader["valid_completion_tokens_mean"] for grader in tree["usage"]["graders"]] == [0.0, 4.0, 0.0]
+    assert tree["model_graders_token_usage"] == {
+        "big": {
+            "train_prompt_tokens": 20,
+            "train_completion_tokens": 8,
+            "train_cached_tokens": 4,
+            "eval_prompt_tokens": 10,
+            "eval_completion_tokens": 4,
+            "eval_cached_tokens": 2,
+        }
+    }
 
 
 def test_the_message_of_a_step_is_worded_as_clients_read_it() -> None:

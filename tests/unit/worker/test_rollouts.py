@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from graders.base import FailureKind, Grade, GradeError
+from graders.base import FailureKind, Grade, GradeError, TokenUsage
 from worker.rollout.base import Completion, StopReason
 from worker.rollouts import SCHEMA, Batch, read, samples, write
 
@@ -14,9 +14,12 @@ from .parts import rollout
 
 LOGPROBS = tuple(float(x) for x in np.float32([-1 / 3, -1e-30, -88.7]))
 """As the engine gives them: float32 values."""
+SPENT = {"judge": TokenUsage(11, 7, 3), "other/judge": TokenUsage(1, 0, 0)}
 ROLLOUTS = (
     rollout(Grade(1 / 3, 0.1, {"a": Grade(0.25, 0.5), "b": GradeError(FailureKind.SAMPLE_PARSE, "no JSON", 0.0)})),
     rollout(GradeError(FailureKind.OTHER, "was\x00 ist", 1e-9, {"a": Grade(-1e300, 0.0)}), sample=1, advantage=None),
+    rollout(Grade(0.5, 0.1, {"a": Grade(0.5, 0.1, {}, SPENT)}, SPENT), sample=3),
+    rollout(GradeError(FailureKind.MODEL_REFUSAL, "no", 0.1, {}, SPENT), sample=4),
     rollout(-2.5, sample=2, completion=Completion((5, 6, 7), LOGPROBS, StopReason.LENGTH), text=""),
     rollout(0.0, example=3, advantage=0.0),
 )
@@ -53,7 +56,7 @@ def test_a_failed_grade_stays_a_failed_grade(kind: FailureKind) -> None:
 
 
 def test_groups_are_the_samples_of_one_prompt_in_order() -> None:
-    assert [(example, len(members)) for example, members in BATCH.groups()] == [(0, 3), (3, 1)]
+    assert [(example, len(members)) for example, members in BATCH.groups()] == [(0, 5), (3, 1)]
 
 
 def test_samples_are_those_of_all_batches_in_order() -> None:

@@ -181,6 +181,8 @@ def test_unknown_options_are_refused(options: dict[str, Any]) -> None:
         ("adapter", {"type": "full"}),
         ("overlong", "drop"),
         ("failed_sample", "ignore"),
+        ("grader_error_limit", -0.1),
+        ("grader_error_limit", 1.1),
         ("final_checkpoint", "first"),
         ("budget_seconds", 0),
         ("budget_seconds", float("inf")),
