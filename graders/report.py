@@ -52,10 +52,18 @@ def run_response(spec: GraderSpec, result: Grade | GradeError) -> Json:
             "scores": {},
             "token_usage": sum(tokens.prompt + tokens.completion for tokens in result.usage.values()) if result.usage else None,
             "sampled_model_name": getattr(spec, "model", None),
+            **_details(result),
         },
         "sub_rewards": {key: part.score if isinstance(part, Grade) else None for key, part in result.parts.items()},
         "model_grader_token_usage_per_model": {model: token_counts(tokens) for model, tokens in result.usage.items()},
     }
+
+
+def _details(result: Grade | GradeError) -> Json:
+    """What grades have to say of themselves, a field of ours: of the whole under `""`, of parts under their names."""
+    said = {"": result, **result.parts}
+    texts = {name: grade.details for name, grade in said.items() if isinstance(grade, Grade) and grade.details}
+    return {"details": texts} if texts else {}
 
 
 def token_counts(tokens: TokenUsage) -> Json:

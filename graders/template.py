@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from graders.base import FailureKind, Sample
@@ -14,6 +17,12 @@ MAX_RENDERED = 1 << 20
 """Characters of one rendered template."""
 _PATH = re.compile(r"(?P<root>\w+)(?P<rest>(?:\.[\w-]+|\[\d{1,9}\])*)")
 _STEP = re.compile(r"\.([\w-]+)|\[(\d+)\]")
+
+
+Piece = Callable[[Sample], str]
+"""A part of a template, for one sample."""
+
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class TemplateSyntaxError(ValueError):
@@ -56,6 +65,11 @@ class Template:
     """Literal text and variables, in order."""
 
     parts: tuple[str | Variable, ...]
+    _pieces: tuple[Piece, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Made once for each template, because rendering is most of what a cheap grader does.
+        object.__setattr__(self, "_pieces", tuple(_piece(part) for part in self.parts))
 
     @classmethod
     def parse(cls, text: str) -> Template:
@@ -75,13 +89,13 @@ class Template:
         """The text for one sample. Raises `RenderError`: `InvalidVariable`, `SampleNotJson`, or `OTHER` where it is too long."""
         pieces: list[str] = []
         room = limit
-        for part in self.parts:
-            piece = part if isinstance(part, str) else as_text(lookup(part, sample))
-            room -= len(piece)
+        for piece in self._pieces:
+            text = piece(sample)
+            room -= len(text)
             if room < 0:
                 raise RenderError(FailureKind.OTHER, f"a rendered template is longer than {limit} characters")
-            pieces.append(piece)
-        return "".join(pieces)
+            pieces.append(text)
+        return pieces[0] if len(pieces) == 1 else "".join(pieces)
 
 
 def single_variable(text: str) -> Variable:
@@ -107,9 +121,25 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     try:
-        return json.dumps(value, ensure_ascii=False)
+        return int.__repr__(value) if type(value) is int else _to_json(value)
     except (RecursionError, ValueError) as error:
         raise RenderError(FailureKind.OTHER, f"a value cannot be written as JSON: {error}") from None
+
+
+def _piece(part: str | Variable) -> Piece:
+    """How one part becomes text; short ways for the commonest variables."""
+    if isinstance(part, str):
+        return lambda _: part
+    if (part.root, part.steps) == ("sample", ("output_text",)):
+        return attrgetter("output_text")
+    if part.root == "item" and len(part.steps) == 1 and isinstance(part.steps[0], str):
+        return partial(_of_row, part, part.steps[0])
+    return lambda sample: as_text(lookup(part, sample))
+
+
+def _of_row(variable: Variable, key: str, sample: Sample) -> str:
+    value = sample.item.get(key)
+    return as_text(lookup(variable, sample) if value is None else value)
 
 
 def _variable(path: str) -> Variable:

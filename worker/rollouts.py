@@ -110,7 +110,7 @@ def _row(rollout: Rollout) -> dict[str, Any]:
         "seed": rollout.seed,
         "reward": rollout.reward,
         "error_kind": result.kind.value if isinstance(result, GradeError) else None,
-        "error_details": result.details if isinstance(result, GradeError) else None,
+        "error_details": result.details or None,
         "parts": json.dumps({key: _part_to_json(part) for key, part in result.parts.items()}),
         "grade_seconds": result.seconds,
         "usage": json.dumps(_usage_to_json(result.usage)),
@@ -131,7 +131,7 @@ def _rollout(row: dict[str, Any]) -> Rollout:
 def _part_to_json(part: Result) -> dict[str, Any]:
     costs = {"seconds": part.seconds, **({"usage": _usage_to_json(part.usage)} if part.usage else {})}
     if isinstance(part, Grade):
-        return {"reward": part.score, **costs}
+        return {"reward": part.score, **({"details": part.details} if part.details else {}), **costs}
     return {"error": part.kind.value, "details": part.details, **costs}
 
 
@@ -157,7 +157,7 @@ def _result(
     usage: dict[str, Any],
 ) -> Result:
     if kind is None and reward is not None:
-        return Grade(reward, seconds, parts, _usage_from_json(usage))
+        return Grade(reward, seconds, parts, _usage_from_json(usage), details or "")
     return GradeError(FailureKind(kind or FailureKind.OTHER), details or "", seconds, parts, _usage_from_json(usage))
 
 
