@@ -5,6 +5,8 @@ process, each with a job of its own, ask one side and then the other, in turns; 
 aims: at least 0.6 of the peer's replies a second, and a 99th percentile of the latency of at most twice the peer's. `peer` is the
 bare route's figure, and `ratio` is how far ours is beyond the aim: ours / (0.6 peer) for throughput, 2 peer / ours for the
 percentile; 1 meets it.
+
+Then 500 pollers at one request a second each (`benchmarks.pollers`): no error, and a 99th percentile under 250 ms.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from benchmarks.http_load import Load
 
 CONNECTIONS, SECONDS, WARM_UP_SECONDS, ROUNDS = 64, 4.0, 1.5, 5
 THROUGHPUT_SHARE, P99_TIMES = 0.6, 2.0
+POLL_SECONDS, POLL_LIMIT_MS = 15.0, 250.0
 
 
 def run() -> list[Check]:
@@ -38,7 +41,15 @@ def _on(database: str) -> list[Check]:
             paths = [f"/v1/fine_tuning/jobs/{job_id}{rest}" for job_id in world.job_ids]
             own, peer = _alternate([ours + path for path in paths], [bare + path for path in paths], world.key)
             checks += _checks(name, database, own, peer)
+        if database == "sqlite":
+            checks.append(_pollers(ours, world))
         return checks
+
+
+def _pollers(ours: str, world: World) -> Check:
+    urls = [f"{ours}/v1/fine_tuning/jobs/{job_id}" for job_id in world.job_ids]
+    measured = load(urls, world.key, POLL_SECONDS, module="benchmarks.pollers")
+    return Check("pollers_p99", measured.p99_ms, POLL_LIMIT_MS, "ms", POLL_LIMIT_MS / measured.p99_ms)
 
 
 @contextmanager
@@ -57,9 +68,9 @@ def _alternate(ours: list[str], bare: list[str], key: str) -> tuple[Load, Load]:
     return _median([own for own, _ in rounds]), _median([peer for _, peer in rounds])
 
 
-def load(urls: list[str], key: str, seconds: float) -> Load:
-    """What a load generator's process measures with a connection to each URL."""
-    argv = [sys.executable, "-m", "benchmarks.http_load", key, str(seconds)]
+def load(urls: list[str], key: str, seconds: float, *, module: str = "benchmarks.http_load") -> Load:
+    """What a load generator's process measures."""
+    argv = [sys.executable, "-m", module, key, str(seconds)]
     done = subprocess.run(argv, input="\n".join(urls), check=True, stdout=subprocess.PIPE, text=True)
     measured = Load(**json.loads(done.stdout))
     if measured.errors:
