@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from cli import jobs, keys, models, projects
 from cli.client import CommandFailed
+from cli.doctor import doctor
 from cli.download import download
 from cli.output import errors
 from cli.serve import serve, work
@@ -25,6 +26,7 @@ commands.command()(serve)
 commands.command("worker")(work)
 commands.add_typer(jobs.app, name="jobs")
 commands.command()(download)
+commands.command()(doctor)
 commands.add_typer(keys.app, name="keys")
 commands.add_typer(projects.app, name="projects")
 commands.add_typer(models.app, name="models")
