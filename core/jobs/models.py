@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, or_, select, union_all
 
 from core.db import Database
 from core.errors import NotFound
@@ -41,8 +41,10 @@ def find_served(database: Database, project_id: str, model_name: str) -> Checkpo
 
 
 def _named(model_name: str) -> Select[CheckpointRow]:
+    # A union, and not OR: each half reads the index on its own table's names.
+    checkpoint = select(CheckpointRow.id).where(CheckpointRow.model_name == model_name)
     tuned = select(TunedModelRow.checkpoint_id).where(TunedModelRow.name == model_name)
-    return select(CheckpointRow).where(or_(CheckpointRow.model_name == model_name, CheckpointRow.id.in_(tuned)))
+    return select(CheckpointRow).where(CheckpointRow.id.in_(union_all(checkpoint, tuned)))
 
 
 def _first(database: Database, query: Select[CheckpointRow], model_name: str) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""What is asked often reads an index, whichever database answers: no table is scanned and nothing but a page is sorted.
+"""What is asked often reads an index, whichever database answers: no table is scanned, and no more is sorted than a few rows.
 
 The tables are filled and analysed first: PostgreSQL scans small ones on purpose.
 """
@@ -16,11 +16,12 @@ from sqlalchemy import event, insert, text
 from core.db import Database
 from core.jobs.evals import EvalStore
 from core.jobs.metadata import digests
+from core.jobs.models import find_served
 from core.jobs.types import JobStatus
 from core.settings import DEFAULT_PROJECT
-from core.tables import EventRow, JobMetadataRow, JobRow
+from core.tables import CheckpointPermissionRow, CheckpointRow, EventRow, JobMetadataRow, JobRow, TunedModelRow
 
-from .parts import Parts
+from .parts import FOREIGN_PROJECT, Parts
 
 JOBS = 4000
 EVENTS = 4000
@@ -59,6 +60,9 @@ def many(parts: Parts) -> Parts:
                 for job, pair in pairs
             ],
         )
+        session.execute(insert(CheckpointRow), [checkpoint(job["id"]) for job in jobs])
+        session.execute(insert(TunedModelRow), [tuned(job["id"]) for job in jobs])
+        session.execute(insert(CheckpointPermissionRow), [permission(job["id"]) for job in jobs])
         session.execute(
             insert(EventRow),
             [
@@ -81,6 +85,37 @@ def many(parts: Parts) -> Parts:
     return parts
 
 
+def checkpoint(job_id: str) -> dict[str, Any]:
+    number = job_id.removeprefix("ftjob-")
+    return {
+        "id": f"ftckpt_{number}",
+        "project_id": DEFAULT_PROJECT,
+        "job_id": job_id,
+        "step": 1,
+        "epoch": 1,
+        "created_at": 0.0,
+        "model_name": f"ft:{number}:ckpt-step-1",
+        "manifest_key": "key",
+        "metrics": {},
+    }
+
+
+def tuned(job_id: str) -> dict[str, Any]:
+    number = job_id.removeprefix("ftjob-")
+    owner = {"project_id": DEFAULT_PROJECT, "job_id": job_id, "checkpoint_id": f"ftckpt_{number}", "created_at": 0.0}
+    return {"name": f"ft:{number}", **owner}
+
+
+def permission(job_id: str) -> dict[str, Any]:
+    number = job_id.removeprefix("ftjob-")
+    grant = {"checkpoint_id": f"ftckpt_{number}", "granted_to": FOREIGN_PROJECT, "created_at": 0.0}
+    return {"id": f"cp_{number}", "project_id": DEFAULT_PROJECT, **grant}
+
+
+SCANS_OR_SORTS = re.compile(
+    r"Seq Scan|Bitmap|SCAN (?!\d+-ROW|.*USING (?:COVERING )?INDEX)|TEMP B-TREE FOR ORDER BY$|\bSort .*rows=\d{3,}", re.MULTILINE
+)
+
 QUESTIONS: dict[str, Callable[[Parts], object]] = {
     "jobs": lambda parts: parts.store.list(after=None, limit=20, metadata=None),
     "jobs after": lambda parts: parts.store.list(after="ftjob-02000", limit=20, metadata=None),
@@ -92,30 +127,30 @@ QUESTIONS: dict[str, Callable[[Parts], object]] = {
     "events since": lambda parts: parts.events.since("ftjob-00001", 2000, 20),
     "claim": lambda parts: parts.leases.claim("one", 30.0),
     "unvalidated": lambda parts: parts.leases.unvalidated(),
+    "model": lambda parts: find_served(parts.database, FOREIGN_PROJECT, "ft:00001"),
+    "checkpoint": lambda parts: find_served(parts.database, DEFAULT_PROJECT, "ft:00001:ckpt-step-1"),
     "evals": lambda parts: EvalStore(parts.database, DEFAULT_PROJECT).list(after="eval_02000", limit=20, ascending=False),
 }
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_a_question_reads_an_index(many: Parts, question: str) -> None:
-    with recorded(many.database) as statements:
-        QUESTIONS[question](many)
-    assert statements
-    plans = [plan_of(many.database, statement, parameters) for statement, parameters in statements]
-    for plan in plans:
-        assert not re.search(
-            r"Seq Scan|Bitmap|SCAN (?!.*USING (?:COVERING )?INDEX)|TEMP B-TREE FOR ORDER BY$", plan, re.MULTILINE
-        ), plan
-        assert not re.search(r"^\s*(?:->\s*)?Sort\b", plan, re.MULTILINE), plan
+def test_every_question_reads_an_index(many: Parts) -> None:
+    bad = []
+    for name, ask in QUESTIONS.items():
+        with recorded(many.database) as statements:
+            ask(many)
+        assert statements, name
+        plans = [plan_of(many.database, statement, parameters) for statement, parameters in statements]
+        bad += [(name, plan) for plan in plans if SCANS_OR_SORTS.search(plan)]
+    assert bad == []
 
 
 @contextmanager
 def recorded(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    """The queries of the block on jobs and their history, with their parameters."""
+    """The queries of the block on jobs and what they have made, with their parameters."""
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
-        if statement.startswith("SELECT") and " job" in statement:
+        if statement.startswith("SELECT") and re.search(r"FROM (?:job|checkpoints)", statement):
             statements.append((statement, parameters))
 
     event.listen(database.engine, "before_cursor_execute", note)
