@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from core.models import JudgeEndpoint, ModelRegistry
+from core.outbound import Outbound
+from core.processes import SocketService
 from graders.base import Grade, Sample, Sandbox
 from graders.build import build
+from graders.judges.pool import JudgePool
 from graders.parts import GraderParts
 from graders.sandbox.client import SandboxClient
 from graders.spec import parse
+from tests.judge import always, scored, serving, verdict
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "graders.md"
 EXAMPLES = {
@@ -33,6 +38,14 @@ SAMPLES = {
 }
 
 
+ASKED = {
+    "score_model": (Sample(item={"question": "Why is the sky blue?"}, output_text="It scatters."), verdict(8), 8.0),
+    "label_model": (Sample(item={}, output_text="Do come in."), verdict("neutral"), 1.0),
+    "endpoint": (Sample(item={}, output_text="x"), scored(0.5), 0.5),
+}
+"""Examples that ask a server, and what it answers."""
+
+
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     client = SandboxClient()
@@ -41,7 +54,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def test_every_type_has_an_example() -> None:
-    assert EXAMPLES.keys() == SAMPLES.keys()
+    assert EXAMPLES.keys() == SAMPLES.keys() | ASKED.keys()
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
@@ -50,3 +63,24 @@ def test_an_example_gives_the_reward_in_the_text(kind: str, sandbox: Sandbox) ->
     [result] = build(parse(EXAMPLES[kind]), GraderParts(lambda: sandbox)).grade([sample])
     assert isinstance(result, Grade)
     assert result.score == pytest.approx(reward, abs=5e-5)
+
+
+@pytest.mark.parametrize("kind", ASKED)
+def test_an_example_that_asks_a_server_gives_the_reward_in_the_text(kind: str) -> None:
+    sample, answer, reward = ASKED[kind]
+    with serving(always(answer)) as server:
+        # Of the example's own server there is none.
+        example = {**EXAMPLES[kind], **({"url": server.url} if kind == "endpoint" else {})}
+        spec = parse({"type": "multi", "graders": {"x": example}, "calculate_output": "x"})
+        judge = JudgeEndpoint("gpt-4.1-2025-04-14", server.url, None, "there", 1, 30.0)
+        pool = JudgePool(ModelRegistry({}, {}, {judge.name: judge}), SocketService([]))
+        outbound = Outbound(allow_private=True)
+        [result] = build(spec, GraderParts(no_sandbox, pool, outbound)).grade([sample])
+        pool.close()
+        outbound.close()
+    assert isinstance(result, Grade)
+    assert result.score == reward
+
+
+def no_sandbox() -> Sandbox:
+    raise AssertionError("nothing here runs code")
