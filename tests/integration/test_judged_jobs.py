@@ -12,7 +12,7 @@ from core.jobs.types import JobCommand, JobStatus
 from graders.base import Grade, TokenUsage
 from tests.judge import Asked, Said, Server, error, scored, serving, verdict
 from tests.models import tiny_model
-from tests.service import Service, rows
+from tests.service import HAS_AN_A, Service, rows
 
 JUDGE = "gpt-4.1-2025-04-14"
 SHORT = {"n_epochs": 1, "batch_size": 2, "eval_interval": 2}
@@ -108,12 +108,15 @@ def test_a_judge_that_goes_away_pauses_the_job_and_a_resume_goes_on_at_that_batc
     assert [step["mean_unresponsive_rewards"] for step in metrics] == [0.0, 0.0]
 
 
-def test_a_grader_that_mostly_fails_pauses_the_job_with_its_traceback(service: Service) -> None:
+def test_a_grader_that_mostly_fails_pauses_the_job_and_a_corrected_one_ends_it(service: Service) -> None:
     source = "def grade(sample, item):\n    raise ValueError('the third column is missing')\n"
     grader = {"type": "python", "name": "broken", "source": source}
-    job = service.create(train=rows(8), grader=grader, hyperparameters={**SHORT, "n_epochs": 4}, options=FEW)
+    job = service.create(train=rows(8), grader=grader, hyperparameters=SHORT, options=FEW)
     with service.supervisor():
         service.wait_for_pause(job.id)
+        service.jobs.command(job.id, JobCommand.RESUME, grader=HAS_AN_A)
+        assert service.wait_for_end(job.id).status is JobStatus.SUCCEEDED
+    assert [step["mean_unresponsive_rewards"] for step in service.jobs.steps(job.id, after_step=0)] == [1.0, *[0.0] * 3]
     (event,) = [event for event in service.history(job.id) if event.level == "error"]
     assert "16 of the last 16 samples have no grade, more than grader_error_limit (0.5) allows" in event.message
     assert "the third column is missing" in event.message
