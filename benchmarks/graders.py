@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from benchmarks import verifiers
 from benchmarks.check import Check
+from benchmarks.judge_overlap import judge_overlap
 
 
 def run() -> list[Check]:
     """All checks."""
-    return [*verifiers.run()]
+    return [*verifiers.run(), judge_overlap()]
