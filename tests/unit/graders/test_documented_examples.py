@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,13 +21,16 @@ from graders.sandbox.client import SandboxClient
 from graders.spec import parse
 from tests.judge import always, scored, serving, verdict
 
-DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "graders.md"
-EXAMPLES = {
-    example["type"]: example
-    for example in map(
-        json.loads, re.findall(r"^```json\n(.*?)^```", DOCUMENT.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-    )
-}
+DOCUMENTS = Path(__file__).resolve().parents[3] / "docs"
+
+
+def examples(document: str) -> list[dict[str, Any]]:
+    text = (DOCUMENTS / document).read_text("utf-8")
+    return [json.loads(found) for found in re.findall(r"^```json\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)]
+
+
+*VERIFIERS, SHAPED = examples("verifiers.md")
+EXAMPLES = {example["type"]: example for example in examples("graders.md") + VERIFIERS}
 SAMPLES = {
     "string_check": (Sample(item={"answer": 42}, output_text="42"), 1.0),
     "text_similarity": (
@@ -34,6 +38,9 @@ SAMPLES = {
         0.7556,
     ),
     "python": (Sample(item={}, output_text="An owl hoots. It is night."), 0.5),
+    "math": (Sample(item={"answer": r"\frac{3}{4}"}, output_text=r"So it is \boxed{0.75}"), 1.0),
+    "instructions": (Sample(item={}, output_text="Brevity is the soul, they say"), 0.5),
+    "code": (Sample(item={}, output_text="print(3)"), 0.5),
     "multi": (Sample({"answer": "a", "reason": "x y"}, "", {"answer": "a", "reason": "no words shared"}), 0.75),
 }
 
@@ -63,6 +70,15 @@ def test_an_example_gives_the_reward_in_the_text(kind: str, sandbox: Sandbox) ->
     [result] = build(parse(EXAMPLES[kind]), GraderParts(lambda: sandbox)).grade([sample])
     assert isinstance(result, Grade)
     assert result.score == pytest.approx(reward, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "reward"), [("It is $7$", 1.0), ("It is, after long thought, " + "very " * 80 + "$7$", 0.8), ("It is $8$", 0.0)]
+)
+def test_the_shaped_reward_is_the_one_in_the_text(text: str, reward: float, sandbox: Sandbox) -> None:
+    [result] = build(parse(SHAPED), GraderParts(lambda: sandbox)).grade([Sample(item={"answer": "7"}, output_text=text)])
+    assert isinstance(result, Grade)
+    assert result.score == pytest.approx(reward)
 
 
 @pytest.mark.parametrize("kind", ASKED)
