@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from core.db import Database, migrate
 from tests.clock import Clock
@@ -17,14 +20,22 @@ def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def postgresql_url(postgres_url: str) -> Iterator[str]:
+    name = f"core_{uuid.uuid4().hex}"
+    server = postgres_url.replace("postgresql+psycopg://", "postgresql://", 1)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+        migrate(url)
+        yield url
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest) -> str:
-    """A migrated database. Tests share SQLite's, each with projects of its own."""
-    if request.param == "sqlite":
-        return str(request.getfixturevalue("sqlite_url"))
-    url = str(request.getfixturevalue("postgres_database"))
-    migrate(url)
-    return url
+    """A migrated database, which tests share: each has projects of its own."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture

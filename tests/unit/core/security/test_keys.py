@@ -11,8 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from core.db import Database
 from core.errors import InvalidRequest, NotFound, Unauthorized
 from core.ids import new_id
+from core.projects import ProjectStore
 from core.security.keys import KeyStore
-from core.security.secrets import mask, new_secret
+from core.security.secrets import digest, mask, new_secret
 from core.tables import ApiKeyRow, ProjectRow
 from tests.clock import Clock
 
@@ -191,3 +192,81 @@ def test_no_single_typing_error_passes_the_checksum(keys: KeyStore, project: str
 @pytest.mark.parametrize("secret", ["", "short", "fifteen-letters"])
 def test_short_secrets_are_masked_whole(secret: str) -> None:
     assert mask(secret) == "***"
+
+
+def test_scopes_are_kept(keys: KeyStore, project: str) -> None:
+    _, secret = keys.create(project, "a", scopes=["api.files.read", "api.files.read"])
+    assert keys.authenticate(secret).scopes == ("api.files.read",)
+
+
+def test_a_scope_that_does_not_exist_makes_no_key(keys: KeyStore, project: str) -> None:
+    with pytest.raises(InvalidRequest):
+        keys.create(project, "a", scopes=["api.files.destroy"])
+    assert keys.list(project) == ()
+
+
+def test_scopes_and_expiry_can_be_changed(keys: KeyStore, project: str, clock: Clock) -> None:
+    key, secret = keys.create(project, "a")
+    changed = keys.change(project, key.id, expires_in=10, scopes=["model.request"])
+    assert (changed.expires_at, changed.scopes) == (clock.now + 10, ("model.request",))
+    assert keys.authenticate(secret).scopes == ("model.request",)
+
+
+def test_a_revoked_key_cannot_be_changed(keys: KeyStore, project: str) -> None:
+    key, _ = keys.create(project, "a")
+    keys.revoke(project, key.id)
+    with pytest.raises(NotFound):
+        keys.change(project, key.id, expires_in=10)
+
+
+def test_both_keys_open_while_a_rotation_overlaps(keys: KeyStore, project: str, clock: Clock) -> None:
+    old, old_secret = keys.create(project, "a", scopes=["api.files.read"])
+    new, new_secret_ = keys.rotate(project, old.id, overlap=3600)
+    clock.now += 3599
+    assert keys.authenticate(old_secret).key_id == old.id
+    assert keys.authenticate(new_secret_).key_id == new.id
+    assert (new.name, new.scopes) == (old.name, old.scopes)
+
+
+def test_the_old_key_is_refused_after_the_overlap(keys: KeyStore, project: str, clock: Clock) -> None:
+    old, secret = keys.create(project, "a")
+    keys.rotate(project, old.id, overlap=3600)
+    clock.now += 3600
+    refusal(keys, secret)
+
+
+def test_a_rotation_prolongs_no_key(keys: KeyStore, project: str, clock: Clock) -> None:
+    old, secret = keys.create(project, "a", expires_in=10)
+    keys.rotate(project, old.id, overlap=3600)
+    clock.now += 10
+    refusal(keys, secret)
+
+
+def test_a_rotated_key_lives_as_long_as_the_old_one_did(keys: KeyStore, project: str, clock: Clock) -> None:
+    old, _ = keys.create(project, "a", expires_in=100)
+    clock.now += 50
+    assert keys.rotate(project, old.id, overlap=0)[0].expires_at == clock.now + 100
+
+
+def test_a_foreign_key_cannot_be_rotated(keys: KeyStore, project: str, database: Database) -> None:
+    key, _ = keys.create(make_project(database), "theirs")
+    with pytest.raises(NotFound):
+        keys.rotate(project, key.id, overlap=0)
+
+
+def test_many_keys_are_found_at_once(keys: KeyStore, project: str) -> None:
+    secrets = [keys.create(project, str(number))[1] for number in range(3)]
+    found = keys.find([digest(secret) for secret in (*secrets, new_secret())])
+    assert set(found) == {digest(secret) for secret in secrets}
+
+
+def test_a_key_tells_that_its_project_is_archived(keys: KeyStore, project: str, database: Database) -> None:
+    _, secret = keys.create(project, "a")
+    ProjectStore(database).archive(project)
+    assert keys.authenticate(secret).archived
+
+
+def test_a_use_is_noted(keys: KeyStore, project: str, clock: Clock) -> None:
+    key, _ = keys.create(project, "a")
+    keys.used([key.id])
+    assert keys.list(project)[0].last_used_at == clock.now
