@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.auth import ContextDep
 from api.context import Context
+from api.objects import Reply
 from core.db import at_head
 from core.errors import RftError
 from core.storage.base import ObjectKey
@@ -20,7 +21,16 @@ from core.storage.base import ObjectKey
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
 
+Outcome = Literal["ok", "failed"]
+
 _PROBE = ObjectKey.of("health", "probe")
+
+
+class Readiness(Reply):
+    """Whether requests can be served, and what each check says."""
+
+    status: Outcome
+    checks: dict[str, Outcome]
 
 
 @router.get("/livez")
@@ -29,7 +39,7 @@ async def livez() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "A check has failed"}})
 def readyz(context: ContextDep) -> JSONResponse:
     """Whether requests can be served: each check by name, 503 where one fails."""
     checks = {"database": _database, "migrations": _migrations, "object_store": _object_store}

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
+from api.admin.objects import AccountObject, KeyObject, NewAccountObject, NewKeyObject
 from api.admin.schemas import (
     CreateAccount,
     CreateKey,
@@ -20,6 +21,7 @@ from api.admin.schemas import (
 from api.auth import ContextDep
 from api.body import JsonBody, OptionalJsonBody, json_schema_of
 from api.context import Context
+from api.objects import Deleted, ListWithEnds
 from api.paging import page_of
 from api.validation import validated
 from core.errors import InvalidRequest, NotFound
@@ -33,7 +35,7 @@ router = APIRouter(prefix="/projects/{project_id}")
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
-@router.post("/service_accounts", openapi_extra=json_schema_of(CreateAccount))
+@router.post("/service_accounts", response_model=NewAccountObject, openapi_extra=json_schema_of(CreateAccount))
 def create_account(project_id: str, context: ContextDep, body: JsonBody) -> JSONResponse:
     """A new service account with its first key, whose secret is shown this once."""
     asked = validated(CreateAccount, body)
@@ -51,34 +53,38 @@ def create_account(project_id: str, context: ContextDep, body: JsonBody) -> JSON
     return JSONResponse({**account_object(account), "api_key": new_key_object(key, secret)})
 
 
-@router.get("/service_accounts")
+@router.get("/service_accounts", response_model=ListWithEnds[AccountObject])
 def list_accounts(project_id: str, context: ContextDep, after: str | None = None, limit: Limit = 20) -> JSONResponse:
     """The project's service accounts, newest first."""
     found = _accounts(context, project_id).list()
     return JSONResponse(page_of([account_object(account) for account in found], after=after, limit=limit))
 
 
-@router.get("/service_accounts/{account_id}")
+@router.get("/service_accounts/{account_id}", response_model=AccountObject)
 def retrieve_account(project_id: str, account_id: str, context: ContextDep) -> JSONResponse:
     """A service account."""
     return JSONResponse(account_object(_accounts(context, project_id).get(account_id)))
 
 
-@router.post("/service_accounts/{account_id}", openapi_extra=json_schema_of(UpdateAccount))
+@router.post("/service_accounts/{account_id}", response_model=AccountObject, openapi_extra=json_schema_of(UpdateAccount))
 def update_account(project_id: str, account_id: str, context: ContextDep, body: JsonBody) -> JSONResponse:
     """Another name or role."""
     asked = validated(UpdateAccount, body)
     return JSONResponse(account_object(_accounts(context, project_id).change(account_id, name=asked.name, role=asked.role)))
 
 
-@router.delete("/service_accounts/{account_id}")
+@router.delete("/service_accounts/{account_id}", response_model=Deleted)
 def delete_account(project_id: str, account_id: str, context: ContextDep) -> JSONResponse:
     """Remove a service account and revoke its keys."""
     _accounts(context, project_id).delete(account_id)
     return JSONResponse({"id": account_id, "object": "organization.project.service_account.deleted", "deleted": True})
 
 
-@router.post("/service_accounts/{account_id}/api_keys", openapi_extra=json_schema_of(CreateKey))
+@router.post(
+    "/service_accounts/{account_id}/api_keys",
+    response_model=NewKeyObject,
+    openapi_extra=json_schema_of(CreateKey, required=False),
+)
 def create_key(project_id: str, account_id: str, context: ContextDep, body: OptionalJsonBody) -> JSONResponse:
     """Another key of a service account, whose secret is shown this once."""
     asked = validated(CreateKey, body)
@@ -93,7 +99,7 @@ def create_key(project_id: str, account_id: str, context: ContextDep, body: Opti
     return JSONResponse(new_key_object(key, secret))
 
 
-@router.get("/api_keys")
+@router.get("/api_keys", response_model=ListWithEnds[KeyObject])
 def list_keys(
     project_id: str,
     context: ContextDep,
@@ -108,7 +114,7 @@ def list_keys(
     return JSONResponse(page_of(data, after=after, limit=limit))
 
 
-@router.get("/api_keys/{key_id}")
+@router.get("/api_keys/{key_id}", response_model=KeyObject)
 def retrieve_key(project_id: str, key_id: str, context: ContextDep) -> JSONResponse:
     """A key that opens the project."""
     found = next((key for key in context.keys.list_good(project_id) if key.id == key_id), None)
@@ -117,7 +123,7 @@ def retrieve_key(project_id: str, key_id: str, context: ContextDep) -> JSONRespo
     return JSONResponse(_shown(context, found))
 
 
-@router.post("/api_keys/{key_id}", openapi_extra=json_schema_of(UpdateKey))
+@router.post("/api_keys/{key_id}", response_model=KeyObject, openapi_extra=json_schema_of(UpdateKey))
 def update_key(project_id: str, key_id: str, context: ContextDep, body: JsonBody) -> JSONResponse:
     """Set what a key may do, and when it expires."""
     asked = validated(UpdateKey, body)
@@ -125,7 +131,7 @@ def update_key(project_id: str, key_id: str, context: ContextDep, body: JsonBody
     return JSONResponse(_shown(context, key))
 
 
-@router.post("/api_keys/{key_id}/rotate", openapi_extra=json_schema_of(RotateKey))
+@router.post("/api_keys/{key_id}/rotate", response_model=NewKeyObject, openapi_extra=json_schema_of(RotateKey, required=False))
 def rotate_key(project_id: str, key_id: str, context: ContextDep, body: OptionalJsonBody) -> JSONResponse:
     """A new key in a key's place, which works on for `overlap_seconds`; a route of this service's own."""
     asked = validated(RotateKey, body)
@@ -133,7 +139,7 @@ def rotate_key(project_id: str, key_id: str, context: ContextDep, body: Optional
     return JSONResponse(new_key_object(key, secret))
 
 
-@router.delete("/api_keys/{key_id}")
+@router.delete("/api_keys/{key_id}", response_model=Deleted)
 def delete_key(project_id: str, key_id: str, context: ContextDep) -> JSONResponse:
     """Make a key useless from now on."""
     context.keys.revoke(project_id, key_id)

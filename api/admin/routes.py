@@ -8,9 +8,11 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 
 from api.admin import keys, projects
+from api.admin.objects import AdminKeyObject, NewAdminKeyObject
 from api.admin.schemas import CreateAdminKey, admin_key_object
 from api.auth import ContextDep, administrator
 from api.body import JsonBody, json_schema_of
+from api.objects import Deleted, ListWithEnds
 from api.paging import page_of
 from api.validation import validated
 from core.security.admin_keys import AdminKeyStore
@@ -18,7 +20,7 @@ from core.security.admin_keys import AdminKeyStore
 router = APIRouter(prefix="/v1/organization", tags=["organization"], dependencies=[Depends(administrator)])
 
 
-@router.post("/admin_api_keys", openapi_extra=json_schema_of(CreateAdminKey))
+@router.post("/admin_api_keys", response_model=NewAdminKeyObject, openapi_extra=json_schema_of(CreateAdminKey))
 def create_admin_key(context: ContextDep, body: JsonBody) -> JSONResponse:
     """A new admin key, whose secret is shown this once."""
     asked = validated(CreateAdminKey, body)
@@ -26,7 +28,7 @@ def create_admin_key(context: ContextDep, body: JsonBody) -> JSONResponse:
     return JSONResponse(admin_key_object(key, secret))
 
 
-@router.get("/admin_api_keys")
+@router.get("/admin_api_keys", response_model=ListWithEnds[AdminKeyObject])
 def list_admin_keys(
     context: ContextDep,
     after: str | None = None,
@@ -39,13 +41,13 @@ def list_admin_keys(
     return JSONResponse(page_of(data, after=after, limit=limit))
 
 
-@router.get("/admin_api_keys/{key_id}")
+@router.get("/admin_api_keys/{key_id}", response_model=AdminKeyObject)
 def retrieve_admin_key(key_id: str, context: ContextDep) -> JSONResponse:
     """An admin key."""
     return JSONResponse(admin_key_object(AdminKeyStore(context.database).get(key_id)))
 
 
-@router.delete("/admin_api_keys/{key_id}")
+@router.delete("/admin_api_keys/{key_id}", response_model=Deleted)
 def delete_admin_key(key_id: str, context: ContextDep) -> JSONResponse:
     """Make an admin key useless from now on."""
     AdminKeyStore(context.database).delete(key_id)

@@ -14,9 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import CallerDep, ContextDep
 from api.body import JsonBody, json_schema_of
 from api.chat import service
+from api.chat.objects import ChatCompletion
 from api.chat.schemas import ChatRequest
 from api.chat.waiting import while_connected
 from api.errors import error_body
+from api.objects import EVENTS_TOO
 from core.errors import RftError
 
 router = APIRouter(prefix="/v1/chat", tags=["chat"])
@@ -24,7 +26,7 @@ router = APIRouter(prefix="/v1/chat", tags=["chat"])
 _DONE = b"data: [DONE]\n\n"
 
 
-@router.post("/completions", openapi_extra=json_schema_of(ChatRequest))
+@router.post("/completions", response_model=ChatCompletion, responses=EVENTS_TOO, openapi_extra=json_schema_of(ChatRequest))
 async def create_completion(http: Request, caller: CallerDep, context: ContextDep, body: JsonBody) -> Response:
     """A chat completion of a base model, a tuned model or a checkpoint, whole or as server-sent events."""
     request = await run_in_threadpool(service.sampler_body, context, caller.project_id, body)

@@ -5,14 +5,16 @@ Evals that clients make themselves are not offered.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import JSONResponse
 
 from api.auth import CallerDep, ContextDep, caller
+from api.evals.objects import EvalObject, OutputItem, RunObject
 from api.evals.schemas import eval_object
 from api.evals.service import EvalService
+from api.objects import ErrorReply, ListWithEnds
 from api.paging import list_object
 from core.errors import InvalidRequest
 from core.jobs.evals import RunStatus
@@ -23,9 +25,10 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 Order = Literal["asc", "desc"]
 EvalId = Annotated[str, Path(alias="eval_id")]
 RunId = Annotated[str, Path(alias="run_id")]
+_NOT_OFFERED: dict[str, Any] = {"status_code": 400, "response_model": ErrorReply}
 
 
-@router.get("")
+@router.get("", response_model=ListWithEnds[EvalObject])
 def list_evals(
     caller: CallerDep,
     context: ContextDep,
@@ -39,13 +42,13 @@ def list_evals(
     return JSONResponse(list_object([eval_object(job) for job in page.data], has_more=page.has_more, with_ends=True))
 
 
-@router.get("/{eval_id}")
+@router.get("/{eval_id}", response_model=EvalObject)
 def retrieve_eval(eval_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
     """An eval."""
     return JSONResponse(eval_object(EvalService(context, caller.project_id).evals.get(eval_id)))
 
 
-@router.get("/{eval_id}/runs")
+@router.get("/{eval_id}/runs", response_model=ListWithEnds[RunObject])
 def list_runs(
     eval_id: str,
     caller: CallerDep,
@@ -65,13 +68,13 @@ def list_runs(
     return JSONResponse(list_object(page.data, has_more=page.has_more, with_ends=True))
 
 
-@router.get("/{eval_id}/runs/{run_id}")
+@router.get("/{eval_id}/runs/{run_id}", response_model=RunObject)
 def retrieve_run(eval_id: str, run_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
     """A run: how many samples passed, and what it cost in tokens."""
     return JSONResponse(EvalService(context, caller.project_id).run(eval_id, run_id))
 
 
-@router.get("/{eval_id}/runs/{run_id}/output_items")
+@router.get("/{eval_id}/runs/{run_id}/output_items", response_model=ListWithEnds[OutputItem])
 def list_output_items(
     eval_id: str,
     run_id: str,
@@ -89,28 +92,28 @@ def list_output_items(
     return JSONResponse(list_object(page.data, has_more=page.has_more, with_ends=True))
 
 
-@router.get("/{eval_id}/runs/{run_id}/output_items/{item_id}")
+@router.get("/{eval_id}/runs/{run_id}/output_items/{item_id}", response_model=OutputItem)
 def retrieve_output_item(eval_id: str, run_id: str, item_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
     """One graded sample."""
     return JSONResponse(EvalService(context, caller.project_id).item(eval_id, run_id, item_id))
 
 
-@router.post("", dependencies=[Depends(caller)])
+@router.post("", dependencies=[Depends(caller)], **_NOT_OFFERED)
 def create_eval() -> JSONResponse:
     """Not offered."""
     raise _unsupported()
 
 
-@router.post("/{eval_id}", dependencies=[Depends(caller)])
-@router.delete("/{eval_id}", dependencies=[Depends(caller)])
-@router.post("/{eval_id}/runs", dependencies=[Depends(caller)])
+@router.post("/{eval_id}", dependencies=[Depends(caller)], **_NOT_OFFERED)
+@router.delete("/{eval_id}", dependencies=[Depends(caller)], **_NOT_OFFERED)
+@router.post("/{eval_id}/runs", dependencies=[Depends(caller)], **_NOT_OFFERED)
 def change_eval(_eval_id: EvalId) -> JSONResponse:
     """Not offered."""
     raise _unsupported()
 
 
-@router.post("/{eval_id}/runs/{run_id}", dependencies=[Depends(caller)])
-@router.delete("/{eval_id}/runs/{run_id}", dependencies=[Depends(caller)])
+@router.post("/{eval_id}/runs/{run_id}", dependencies=[Depends(caller)], **_NOT_OFFERED)
+@router.delete("/{eval_id}/runs/{run_id}", dependencies=[Depends(caller)], **_NOT_OFFERED)
 def change_run(_eval_id: EvalId, _run_id: RunId) -> JSONResponse:
     """Not offered."""
     raise _unsupported()

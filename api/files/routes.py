@@ -12,8 +12,10 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from api.auth import CallerDep, ContextDep
 from api.files import service
 from api.files.intake import take_in
+from api.files.objects import FileObject
 from api.files.ranges import asked_span
 from api.files.schemas import file_object
+from api.objects import Deleted, ErrorReply, ListWithEnds, download
 from api.paging import list_object
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
@@ -38,8 +40,10 @@ _UPLOAD_FORM: dict[str, Any] = {
     }
 }
 
+_CONTENT = download("application/octet-stream", 200, 206) | {416: {"model": ErrorReply, "description": "No such range"}}
 
-@router.post("", openapi_extra=_UPLOAD_FORM)
+
+@router.post("", response_model=FileObject, openapi_extra=_UPLOAD_FORM)
 async def create_file(
     request: Request, caller: CallerDep, context: ContextDep, x_stainless_retry_count: Annotated[str, Header()] = "0"
 ) -> JSONResponse:
@@ -50,7 +54,7 @@ async def create_file(
     return JSONResponse(file_object(await take_in(request.stream(), work, limiter=context.intake)))
 
 
-@router.get("")
+@router.get("", response_model=ListWithEnds[FileObject])
 def list_files(
     caller: CallerDep,
     context: ContextDep,
@@ -64,13 +68,13 @@ def list_files(
     return JSONResponse(list_object([file_object(file) for file in page.data], has_more=page.has_more, with_ends=True))
 
 
-@router.get("/{file_id}")
+@router.get("/{file_id}", response_model=FileObject)
 def retrieve_file(file_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
     """A file's description."""
     return JSONResponse(file_object(context.files(caller.project_id).get(file_id)))
 
 
-@router.delete("/{file_id}")
+@router.delete("/{file_id}", response_model=Deleted)
 def delete_file(file_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
     """Remove a file."""
     context.files(caller.project_id).delete(file_id)
@@ -78,7 +82,7 @@ def delete_file(file_id: str, caller: CallerDep, context: ContextDep) -> JSONRes
 
 
 @router.head("/{file_id}/content", include_in_schema=False)
-@router.get("/{file_id}/content")
+@router.get("/{file_id}/content", response_class=Response, responses=_CONTENT)
 def file_content(
     request: Request,
     file_id: str,

@@ -15,11 +15,13 @@ from api.context import Context, get_context
 from api.jobs import service
 from api.jobs.curve import curve_tag, matches
 from api.jobs.filter import metadata_filter
+from api.jobs.objects import CheckpointObject, Curve, EventObject, JobObject, RolloutObject
 from api.jobs.resume import OptionalBody, ResumeJob
 from api.jobs.resume import resume_job as resume
 from api.jobs.rollouts import RolloutId, read_page
 from api.jobs.schemas import CreateJob, checkpoint_object, event_object, job_object
 from api.jobs.weights import adapter_tar, find_checkpoint, merged_tar
+from api.objects import ListOf, ListWithEnds, Responses, download
 from api.paging import list_object
 from api.replies import JsonReply
 from core.jobs.curve import curve_csv
@@ -31,11 +33,16 @@ router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
 
 MAX_STEP = 2**31 - 1
 
+_CURVE: Responses = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+    304: {"description": "Nothing has changed"},
+}
+
 Limit = Annotated[int, Query(ge=1, le=100)]
 Step = Annotated[int, Query(ge=0, le=MAX_STEP)]
 
 
-@router.post("", openapi_extra=json_schema_of(CreateJob))
+@router.post("", response_model=JobObject, openapi_extra=json_schema_of(CreateJob))
 def create_job(
     caller: CallerDep,
     context: ContextDep,
@@ -47,7 +54,7 @@ def create_job(
     return JSONResponse(job_object(job, context.settings.organization))
 
 
-@router.get("")
+@router.get("", response_model=ListOf[JobObject])
 def list_jobs(
     request: Request, caller: CallerDep, context: ContextDep, after: str | None = None, limit: Limit = 20
 ) -> JSONResponse:
@@ -60,7 +67,7 @@ def list_jobs(
     return JSONResponse(list_object(data, has_more=page.has_more))
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", response_model=JobObject)
 async def retrieve_job(job_id: str, caller: CallerDep, request: Request) -> JsonReply:
     """A job as it stands."""
     context = await get_context(request)
@@ -70,26 +77,26 @@ async def retrieve_job(job_id: str, caller: CallerDep, request: Request) -> Json
     return JsonReply(job_object(job, context.settings.organization))
 
 
-@router.post("/{job_id}/cancel")
+@router.post("/{job_id}/cancel", response_model=JobObject)
 def cancel_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
     """End a job; 400 where it has ended already."""
     return _commanded(context, caller, job_id, JobCommand.CANCEL)
 
 
-@router.post("/{job_id}/pause")
+@router.post("/{job_id}/pause", response_model=JobObject)
 def pause_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
     """Stop a job until it is resumed; 400 where it neither runs nor waits for a worker."""
     return _commanded(context, caller, job_id, JobCommand.PAUSE)
 
 
-@router.post("/{job_id}/resume", openapi_extra=json_schema_of(ResumeJob, required=False))
+@router.post("/{job_id}/resume", response_model=JobObject, openapi_extra=json_schema_of(ResumeJob, required=False))
 def resume_job(job_id: str, caller: CallerDep, context: ContextDep, body: OptionalBody) -> JSONResponse:
     """Queue a paused job again, perhaps with another grader; 400 for any other job."""
     job = resume(context, caller.project_id, job_id, body)
     return JSONResponse(job_object(job, context.settings.organization))
 
 
-@router.get("/{job_id}/events")
+@router.get("/{job_id}/events", response_model=ListOf[EventObject])
 async def list_events(job_id: str, caller: CallerDep, request: Request, after: str | None = None, limit: Limit = 20) -> JsonReply:
     """The job's history, newest first."""
     context = await get_context(request)
@@ -98,7 +105,7 @@ async def list_events(job_id: str, caller: CallerDep, request: Request, after: s
     return JsonReply(list_object([event_object(event) for event in page.data], has_more=page.has_more))
 
 
-@router.get("/{job_id}/checkpoints")
+@router.get("/{job_id}/checkpoints", response_model=ListWithEnds[CheckpointObject])
 def list_checkpoints(
     job_id: str, caller: CallerDep, context: ContextDep, after: str | None = None, limit: Limit = 10
 ) -> JSONResponse:
@@ -108,7 +115,7 @@ def list_checkpoints(
     return JSONResponse(list_object(data, has_more=page.has_more, with_ends=True))
 
 
-@router.get("/{job_id}/metrics")
+@router.get("/{job_id}/metrics", response_model=Curve, responses=_CURVE)
 def reward_curve(
     job_id: str,
     caller: CallerDep,
@@ -133,7 +140,7 @@ def reward_curve(
     return JSONResponse(body, headers=headers)
 
 
-@router.get("/{job_id}/rollouts")
+@router.get("/{job_id}/rollouts", response_model=ListWithEnds[RolloutObject])
 def list_rollouts(
     job_id: str,
     step: Step,
@@ -151,7 +158,7 @@ def list_rollouts(
     return JSONResponse(list_object(page.data, has_more=page.has_more, with_ends=True))
 
 
-@router.get("/{job_id}/checkpoints/{checkpoint}/weights")
+@router.get("/{job_id}/checkpoints/{checkpoint}/weights", response_class=Response, responses=download("application/x-tar", 200))
 async def download_weights(
     job_id: str,
     checkpoint: str,

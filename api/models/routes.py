@@ -7,7 +7,9 @@ from fastapi.responses import JSONResponse
 
 from api.auth import CallerDep, ContextDep
 from api.models import service
+from api.models.objects import ModelObject
 from api.models.schemas import model_object
+from api.objects import Deleted, ListOf
 from api.paging import list_object
 from core.jobs.models import tuned_models
 
@@ -16,7 +18,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 _SYSTEM = "system"
 
 
-@router.get("")
+@router.get("", response_model=ListOf[ModelObject])
 def list_models(caller: CallerDep, context: ContextDep) -> JSONResponse:
     """Base models, then the project's tuned models."""
     owner = f"org-{context.settings.organization}"
@@ -26,7 +28,7 @@ def list_models(caller: CallerDep, context: ContextDep) -> JSONResponse:
     return JSONResponse(list_object(data, has_more=False))
 
 
-@router.get("/{model:path}")
+@router.get("/{model:path}", response_model=ModelObject)
 def retrieve_model(model: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
     """A base model (also by an alias), a tuned model or a checkpoint."""
     found = service.find_model(context, caller.project_id, model)
@@ -34,7 +36,7 @@ def retrieve_model(model: str, caller: CallerDep, context: ContextDep) -> JSONRe
     return JSONResponse(model_object(found.name, found.created, owner))
 
 
-@router.delete("/{model:path}")
+@router.delete("/{model:path}", response_model=Deleted)
 def delete_model(model: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
     """Delete a tuned model's name."""
     service.delete_model(context, caller.project_id, model)

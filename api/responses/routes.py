@@ -14,8 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import CallerDep, ContextDep
 from api.body import JsonBody, json_schema_of
 from api.chat.waiting import while_connected
+from api.objects import EVENTS_TOO
 from api.responses import service
 from api.responses.events import Events
+from api.responses.objects import ResponseObject
 from api.responses.reply import Draft, output_items
 from api.responses.schemas import ResponsesRequest
 from core.errors import InvalidRequest, RftError
@@ -23,7 +25,7 @@ from core.errors import InvalidRequest, RftError
 router = APIRouter(prefix="/v1/responses", tags=["responses"])
 
 
-@router.post("", openapi_extra=json_schema_of(ResponsesRequest))
+@router.post("", response_model=ResponseObject, responses=EVENTS_TOO, openapi_extra=json_schema_of(ResponsesRequest))
 async def create_response(http: Request, caller: CallerDep, context: ContextDep, body: JsonBody) -> Response:
     """An answer of a base model, a tuned model or a checkpoint, whole or as server-sent events. It is not kept."""
     asked = service.read_request(body)

@@ -10,8 +10,10 @@ from fastapi.responses import JSONResponse
 
 from api.auth import CallerDep, ContextDep
 from api.body import JsonBody, json_schema_of, parse_object
+from api.objects import Deleted, ListWithEnds
 from api.paging import list_object
 from api.webhooks import service
+from api.webhooks.objects import DeliveryObject, EndpointObject, EndpointWithSecret, EventTypeList, TestObject
 from api.webhooks.schemas import CreateEndpoint, RotateSecret, TestEndpoint, UpdateEndpoint, delivery_object, endpoint_object
 from core.webhooks.events import EVENT_TYPES
 
@@ -28,13 +30,13 @@ async def _body_or_nothing(request: Request) -> dict[str, Any]:
 OptionalBody = Annotated[dict[str, Any], Depends(_body_or_nothing)]
 
 
-@router.get("/webhook_event_types")
+@router.get("/webhook_event_types", response_model=EventTypeList)
 def list_event_types(_caller: CallerDep) -> JSONResponse:
     """Every type that can be subscribed to."""
     return JSONResponse({"object": "list", "data": list(EVENT_TYPES)})
 
 
-@router.post("/webhook_endpoints", openapi_extra=json_schema_of(CreateEndpoint))
+@router.post("/webhook_endpoints", response_model=EndpointWithSecret, openapi_extra=json_schema_of(CreateEndpoint))
 def create_endpoint(
     caller: CallerDep, context: ContextDep, body: JsonBody, x_stainless_retry_count: Annotated[str, Header()] = "0"
 ) -> JSONResponse:
@@ -44,40 +46,48 @@ def create_endpoint(
     return JSONResponse(endpoint_object(endpoint, secret))
 
 
-@router.get("/webhook_endpoints")
+@router.get("/webhook_endpoints", response_model=ListWithEnds[EndpointObject])
 def list_endpoints(caller: CallerDep, context: ContextDep, after: str | None = None, limit: Limit = 20) -> JSONResponse:
     """The project's endpoints, newest first."""
     page = context.webhooks(caller.project_id).list(after=after, limit=limit)
     return JSONResponse(list_object([endpoint_object(it) for it in page.data], has_more=page.has_more, with_ends=True))
 
 
-@router.get("/webhook_endpoints/{webhook_endpoint_id}")
+@router.get("/webhook_endpoints/{webhook_endpoint_id}", response_model=EndpointObject)
 def retrieve_endpoint(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
     """An endpoint as it stands."""
     return JSONResponse(endpoint_object(context.webhooks(caller.project_id).get(webhook_endpoint_id)))
 
 
-@router.post("/webhook_endpoints/{webhook_endpoint_id}", openapi_extra=json_schema_of(UpdateEndpoint))
+@router.post(
+    "/webhook_endpoints/{webhook_endpoint_id}", response_model=EndpointObject, openapi_extra=json_schema_of(UpdateEndpoint)
+)
 def update_endpoint(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep, body: JsonBody) -> JSONResponse:
     """Change an endpoint. What is still owed to it goes to the new URL."""
     return JSONResponse(endpoint_object(service.update_endpoint(context, caller.project_id, webhook_endpoint_id, body)))
 
 
-@router.delete("/webhook_endpoints/{webhook_endpoint_id}")
+@router.delete("/webhook_endpoints/{webhook_endpoint_id}", response_model=Deleted)
 def delete_endpoint(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep) -> JSONResponse:
     """Remove an endpoint, with what is still owed to it."""
     context.webhooks(caller.project_id).delete(webhook_endpoint_id)
     return JSONResponse({"id": webhook_endpoint_id, "object": "webhook_endpoint.deleted", "deleted": True})
 
 
-@router.post("/webhook_endpoints/{webhook_endpoint_id}/rotate_secret", openapi_extra=json_schema_of(RotateSecret))
+@router.post(
+    "/webhook_endpoints/{webhook_endpoint_id}/rotate_secret",
+    response_model=EndpointWithSecret,
+    openapi_extra=json_schema_of(RotateSecret, required=False),
+)
 def rotate_secret(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep, body: OptionalBody) -> JSONResponse:
     """Replace the signing secret, at once or with a day in which both sign."""
     endpoint, secret = service.rotate_secret(context, caller.project_id, webhook_endpoint_id, body)
     return JSONResponse(endpoint_object(endpoint, secret))
 
 
-@router.post("/webhook_endpoints/{webhook_endpoint_id}/test", openapi_extra=json_schema_of(TestEndpoint))
+@router.post(
+    "/webhook_endpoints/{webhook_endpoint_id}/test", response_model=TestObject, openapi_extra=json_schema_of(TestEndpoint)
+)
 async def test_endpoint(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep, body: JsonBody) -> JSONResponse:
     """Send a sample of an event now, in one of the few threads for it: an endpoint may take its time to answer."""
     result = await run_sync(
@@ -86,7 +96,7 @@ async def test_endpoint(webhook_endpoint_id: str, caller: CallerDep, context: Co
     return JSONResponse(result)
 
 
-@router.get("/webhook_endpoints/{webhook_endpoint_id}/deliveries")
+@router.get("/webhook_endpoints/{webhook_endpoint_id}/deliveries", response_model=ListWithEnds[DeliveryObject])
 def list_deliveries(
     webhook_endpoint_id: str, caller: CallerDep, context: ContextDep, after: str | None = None, limit: Limit = 20
 ) -> JSONResponse:
