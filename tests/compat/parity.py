@@ -46,10 +46,13 @@ NEEDED: dict[str, dict[str, Any]] = {
 UNANSWERED_LATER = {"vector_stores.files.upload", "vector_stores.files.upload_and_poll"}
 """Methods whose first request has a route, and whose second has none."""
 
+REFUSED = {"evals.create", "evals.update", "evals.delete", "evals.runs.create", "evals.runs.delete"}
+"""Methods whose route is there to say that this is not offered."""
+
 HEADER = """# Which calls of the `openai` SDK work
 
 Made from the SDK's own resource classes (`openai` {version}) and this service's OpenAPI document by `make parity`; a test checks
-that it is fresh. `yes`: the call works unchanged. `partly`: it works as far as the note says. `no`: 404.
+that it is fresh. `yes`: the call works unchanged. `partly`: it works as far as the note says. `no`: 404, or a 400 that says so.
 What differs within a call that works is listed in [api-differences.md](api-differences.md).
 
 | method | verdict | note |
@@ -97,7 +100,7 @@ def _routes(openapi: dict[str, Any]) -> list[tuple[str, re.Pattern[str]]]:
 def _verdict(name: str, call: Callable[..., Any], routes: list[tuple[str, re.Pattern[str]]]) -> tuple[str, str]:
     if name in CLIENT_SIDE:
         return "yes", "asks no server"
-    request = None if name in UNANSWERED_LATER else _request_of(call, NEEDED.get(name, {}))
+    request = None if name in UNANSWERED_LATER | REFUSED else _request_of(call, NEEDED.get(name, {}))
     if request is None or not any(request.method == method and path.fullmatch(request.url.path) for method, path in routes):
         return "no", ""
     return ("partly", PARTLY[name]) if name in PARTLY else ("yes", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from core.db import migrate
 from core.settings import Settings
 
 
+@cache
 def openapi_document() -> dict[str, Any]:
     """What `GET /openapi.json` answers."""
     with tempfile.TemporaryDirectory() as directory:
