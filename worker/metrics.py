@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from core.reasoning import reasoning_share
 from graders.base import FailureKind, Grade, GradeError, TokenUsage, total_usage
 from worker.policy.base import UpdateStats
-from worker.reasoning import reasoning_share
 from worker.rollout.base import StopReason
 from worker.rollouts import Result, Rollout
 

@@ -12,13 +12,13 @@ from core.jobs.base import Journal
 from core.jobs.history import History
 from core.jobs.plan import Plan
 from core.jobs.types import BatchRecord, Lease, Wish
+from core.reasoning import answer
 from core.response_format import ResponseFormat, parsed_json
 from core.storage.base import ObjectKey, ObjectStore
 from graders.base import Sample
 from worker import rollouts
 from worker.grading import GradingPool
 from worker.policy.advantages import BASELINES, Baseline, group_advantages, overlong_penalty
-from worker.reasoning import answer
 from worker.rollout.base import Completion, PromptGroup, RolloutEngine, SamplingParams
 from worker.rollouts import Batch, Result, Rollout
 from worker.seeds import sample_seed
