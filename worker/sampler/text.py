@@ -41,7 +41,7 @@ class TextStream:
 class AnswerText:
     """Keeps reasoning back: from `<think>`, or the start where the prompt opened it, to `</think>` and line breaks behind it.
 
-    Reasoning that never ends is given out at the end, as graders see it (`worker.reasoning.answer`).
+    Reasoning that never ends is given out at the end, as graders see it (`core.reasoning.answer`).
     """
 
     def __init__(self, *, opened: bool) -> None:
