@@ -69,7 +69,9 @@ async def _hang_up(engine: Engine, **fields: Any) -> list[dict[str, Any]]:
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], "query_string": b""}
-    await SamplerApp(engine).asgi()(scope, receive, send)
+    app = SamplerApp(engine).asgi()
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
     return sent
 
 
