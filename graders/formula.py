@@ -12,8 +12,10 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 
 MAX_LENGTH = 4096
 MAX_DEPTH = 64
@@ -81,6 +83,10 @@ class Formula:
 
     root: _Node
     variables: frozenset[str]
+    _evaluate: Evaluate = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_evaluate", _compiled(self.root))
 
     @classmethod
     def parse(cls, text: str) -> Formula:
@@ -93,7 +99,7 @@ class Formula:
     def evaluate(self, values: Mapping[str, float]) -> float:
         """The formula's finite value; `values` must hold every variable. Raises `FormulaValueError`."""
         try:
-            return _evaluate(self.root, values)
+            return self._evaluate(values)
         except ZeroDivisionError:
             raise FormulaValueError("division by zero") from None
         except OverflowError:
@@ -102,17 +108,31 @@ class Formula:
             raise FormulaValueError("a function or a power is not defined at its argument") from None
 
 
-def _evaluate(node: _Node, values: Mapping[str, float]) -> float:
+Evaluate = Callable[[Mapping[str, float]], float]
+
+
+def _compiled(node: _Node) -> Evaluate:
+    """The node as a function of the variables' values: made once a formula, called once a sample."""
     if isinstance(node, _Number):
-        return node.value
+        return lambda _: node.value
     if isinstance(node, _Variable):
-        return values[node.name]
+        return itemgetter(node.name)
     if isinstance(node, _Chain):
-        result = _evaluate(node.first, values)
-        for function, operand in node.rest:
-            result = _finite(function(result, _evaluate(operand, values)))
-        return result
-    return _finite(node.function(*(_evaluate(argument, values) for argument in node.arguments)))
+        return partial(_chain, _compiled(node.first), [(function, _compiled(operand)) for function, operand in node.rest])
+    return partial(_apply, node.function, [_compiled(argument) for argument in node.arguments])
+
+
+def _chain(
+    first: Evaluate, rest: Sequence[tuple[Callable[[float, float], float], Evaluate]], values: Mapping[str, float]
+) -> float:
+    result = first(values)
+    for function, operand in rest:
+        result = _finite(function(result, operand(values)))
+    return result
+
+
+def _apply(function: Callable[..., float], arguments: Sequence[Evaluate], values: Mapping[str, float]) -> float:
+    return _finite(function(*[argument(values) for argument in arguments]))
 
 
 def _finite(value: float) -> float:

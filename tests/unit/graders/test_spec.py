@@ -113,7 +113,7 @@ def test_metrics(metric: str) -> None:
             "grader.type",
             "invalid_value",
             "Invalid value: 'strng_check'. Supported values are: 'string_check', 'text_similarity', 'python', "
-            "'score_model', 'endpoint' and 'multi'.",
+            "'score_model', 'endpoint', 'math', 'instructions', 'code' and 'multi'.",
         ),
         (
             {"type": "label_model"},
