@@ -15,6 +15,7 @@ from api.admin import routes as admin
 from api.chat import routes as chat
 from api.chat.client import SamplerClient
 from api.context import Context, Lookups
+from api.dashboard import routes as dashboard
 from api.document import DocumentedApp
 from api.errors import install_error_handlers
 from api.evals import routes as evals
@@ -60,7 +61,14 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises `InvalidModels` or `InvalidRequest` where the settings name something that cannot be used.
     """
-    app = DocumentedApp(title="Touchstone", version=version("touchstone-rft"), lifespan=_lifespan, redirect_slashes=False)
+    app = DocumentedApp(
+        title="Touchstone",
+        version=version("touchstone-rft"),
+        lifespan=_lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.context = _context(settings)
     install_error_handlers(app)
     for router in (
@@ -76,6 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
         evals.router,
         webhooks.router,
         admin.router,
+        dashboard.router,
     ):
         app.include_router(router)
     limits = {

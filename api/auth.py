@@ -13,11 +13,12 @@ from fastapi.security.base import SecurityBase
 from starlette.concurrency import run_in_threadpool
 
 from api.context import Context, get_context
+from api.dashboard.cookie import check_same_origin, read_cookie
 from core.errors import Forbidden, RateLimited, Unauthorized
 from core.security.admin_keys import AdminKeyStore
 from core.security.keys import Holder, digest_of, incorrect
 from core.security.scopes import allows, scope_of
-from core.security.secrets import ADMIN_PREFIX
+from core.security.secrets import ADMIN_PREFIX, digest
 from core.security.uses import RESOLUTION_SECONDS
 
 
@@ -44,9 +45,13 @@ class ProjectKey(SecurityBase):
         """The caller of a request."""
         context: Context = request.app.state.context
         secret = _bearer(request)
-        holder = await context.lookups.holders.get(digest_of(secret))
-        if holder is None:
-            raise await _refusal(context, secret or "")
+        if secret is None and read_cookie(request) is not None:
+            holder = await signed_in(request)
+        else:
+            found = await context.lookups.holders.get(digest_of(secret))
+            if found is None:
+                raise await _refusal(context, secret or "")
+            holder = found
         _check(holder, request)
         if holder.last_used_at is None or time.time() - holder.last_used_at >= RESOLUTION_SECONDS:
             context.uses.note(holder.key_id)
@@ -72,10 +77,10 @@ class AdminKey(SecurityBase):
         """Returns where the request may go on."""
         context: Context = request.app.state.context
         secret = _bearer(request)
-        digest = digest_of(secret)
+        wanted = digest_of(secret)
         if await _is_admin(context, secret or ""):
             return
-        if await context.lookups.holders.get(digest) is not None:
+        if await context.lookups.holders.get(wanted) is not None:
             raise Forbidden("This route manages the organization and needs an admin key: RFT_ADMIN_KEY, or one made with it.")
         raise incorrect(secret)
 
@@ -84,6 +89,17 @@ caller = ProjectKey()
 administrator = AdminKey()
 CallerDep = Annotated[Caller, Depends(caller)]
 ContextDep = Annotated[Context, Depends(get_context)]
+
+
+async def signed_in(request: Request) -> Holder:
+    """Whom the dashboard's cookie signs in; raises `Unauthorized`, `Forbidden` where another origin may be behind the request."""
+    context: Context = request.app.state.context
+    check_same_origin(request)
+    secret = read_cookie(request)
+    holder = None if secret is None else await context.lookups.sessions.get(digest(secret))
+    if holder is None:
+        raise Unauthorized("You are not signed in, or your session has ended. Sign in with an API key.", code="no_session")
+    return holder
 
 
 def _bearer(request: Request) -> str | None:

@@ -21,6 +21,7 @@ from core.models import ModelRegistry
 from core.outbound import Outbound
 from core.security.box import SecretBox
 from core.security.keys import Holder, KeyStore
+from core.security.sessions import SessionStore
 from core.security.uses import LastUses
 from core.settings import Settings
 from core.storage.base import ObjectStore
@@ -37,6 +38,8 @@ class Lookups:
 
     holders: Batched[str, Holder]
     """Of keys, by the digests of their secrets."""
+    sessions: Batched[str, Holder]
+    """Of the keys behind browsers' sessions, by the digests of the sessions' secrets."""
     jobs: Batched[JobKey, Job]
     events: Batched[EventQuery, Page[Event]]
     database: Database
@@ -49,6 +52,7 @@ class Lookups:
         threads = not database.embedded
         return cls(
             holders=Batched(KeyStore(database).find, thread="keys" if threads else None),
+            sessions=Batched(SessionStore(database).find, thread="sessions" if threads else None),
             jobs=Batched(partial(find_jobs, database), thread="jobs" if threads else None),
             events=Batched(partial(find_events, database), thread="events" if threads else None),
             database=database,
@@ -56,7 +60,7 @@ class Lookups:
 
     def close(self) -> None:
         """End their threads and connections."""
-        for lookup in (self.holders, self.jobs, self.events):
+        for lookup in (self.holders, self.sessions, self.jobs, self.events):
             lookup.close()
         self.database.dispose()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, Row, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -94,20 +95,10 @@ class KeyStore:
         query = (
             select(ApiKeyRow.__table__, ProjectRow.archived_at, ProjectRow.requests_per_minute)
             .join(ProjectRow, ProjectRow.project_id == ApiKeyRow.project_id)
-            .where(ApiKeyRow.digest.in_(digests), _good(self._database.now))
+            .where(ApiKeyRow.digest.in_(digests), good(self._database.now))
         )
         with self._database.read() as session:
-            return {
-                row.digest: Holder(
-                    key_id=row.id,
-                    project_id=row.project_id,
-                    archived=row.archived_at is not None,
-                    scopes=tuple(row.scopes or ()),
-                    requests_per_minute=row.requests_per_minute,
-                    last_used_at=row.last_used_at,
-                )
-                for row in session.execute(query)
-            }
+            return {row.digest: holder_of(row) for row in session.execute(query)}
 
     def authenticate(self, secret: str | None) -> Holder:
         """The holder of this secret; raises `Unauthorized`, in the same words for unknown, expired and revoked ones."""
@@ -132,7 +123,7 @@ class KeyStore:
 
     def list_good(self, project_id: str) -> tuple[Key, ...]:
         """The project's keys that open it now, newest first."""
-        query = select(ApiKeyRow).where(ApiKeyRow.project_id == project_id, _good(self._database.now))
+        query = select(ApiKeyRow).where(ApiKeyRow.project_id == project_id, good(self._database.now))
         with self._database.read() as session:
             rows = session.scalars(query.order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id.desc()))
             return tuple(_key(row) for row in rows)
@@ -219,7 +210,20 @@ def incorrect(secret: str | None) -> Unauthorized:
     return Unauthorized(f"Incorrect API key provided: {mask(secret or '')}. You can make a key with `rft keys create`.")
 
 
-def _good(now: ColumnElement[float]) -> ColumnElement[bool]:
+def holder_of(row: Row[Any]) -> Holder:
+    """The holder from the columns of a key and its project."""
+    return Holder(
+        key_id=row.id,
+        project_id=row.project_id,
+        archived=row.archived_at is not None,
+        scopes=tuple(row.scopes or ()),
+        requests_per_minute=row.requests_per_minute,
+        last_used_at=row.last_used_at,
+    )
+
+
+def good(now: ColumnElement[float]) -> ColumnElement[bool]:
+    """Which keys open something: those neither revoked nor expired."""
     return ApiKeyRow.revoked_at.is_(None) & or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > now)
 
 

@@ -17,6 +17,7 @@ from core.tables.jobs import (
     TunedModelRow,
 )
 from core.tables.outbox import OutboxRow
+from core.tables.sessions import SessionRow
 from core.tables.uploads import UploadPartRow, UploadRow
 from core.tables.webhooks import WebhookDeliveryRow, WebhookEndpointRow
 
@@ -36,6 +37,7 @@ __all__ = [
     "OutboxRow",
     "ProjectRow",
     "ServiceAccountRow",
+    "SessionRow",
     "StateRow",
     "StepRow",
     "TunedModelRow",

@@ -1,0 +1,7 @@
+import { empty } from "../lib/components.js";
+
+export const title = "chat";
+
+export function open({ root }) {
+  root.append(empty("Not built yet", "This page is on its way."));
+}
