@@ -158,8 +158,7 @@ class _Keeper:
         rough = sum(table[pid].resident_bytes for pid in pids)
         if rough <= self._config.memory_bytes:
             return rough
-        exact = [self._table.memory_bytes(pid) for pid in pids]
-        return sum(table[pid].resident_bytes if memory is None else memory for pid, memory in zip(pids, exact, strict=True))
+        return sum(self._table.memory_bytes(pid) for pid in pids)
 
     def _end_call(self, pid: int) -> None:
         here = self._table.as_seen_here(pid)

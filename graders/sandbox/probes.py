@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from graders.sandbox.levels import Level
 
 _MEMORY_BYTES = 256 << 20
 _WALL_SECONDS = 3.0
+_TOGETHER = 4
 _MARK = "RFT_PROBE_OF_THE_ENVIRONMENT"
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One attempt to get through: the body of `grade(sample, item)`, which returns whether it did."""
+    """One attempt to get through: the body of a function of `item`, which returns whether it did."""
 
     wall: str
     attempt: str
@@ -163,7 +165,7 @@ PROBES = (
     _probe("time", "go on after the time limit", Level.NONE, "while True: pass"),
 )  # fmt: skip
 
-_HEAD = """
+_SOURCE = """
 import ctypes, mmap, os, signal, socket, sys, threading, time
 try:
     shared = mmap.mmap(-1, 4096)
@@ -175,7 +177,11 @@ def is_open(number):
     except OSError:
         return False
     return True
+def grade(sample, item):
+    exec(sample["body"], globals())
+    return attempt(item)
 """
+"""The grader of all attempts, so that they share a warm zygote."""
 
 
 def examine(
@@ -183,23 +189,23 @@ def examine(
 ) -> tuple[Enforced, list[Finding]]:
     """Every probe at the level that `SandboxClient` gives for these arguments. Raises `SandboxUnavailable`."""
     with _targets() as item, _environment_mark():
-        client = SandboxClient(python, _WALL_SECONDS, memory_bytes=_MEMORY_BYTES, minimum=minimum, level=level, parallel=1)
+        client = SandboxClient(
+            python, _WALL_SECONDS, memory_bytes=_MEMORY_BYTES, minimum=minimum, level=level, parallel=_TOGETHER
+        )
         try:
             enforced = client.enforced()
-            findings = [_finding(probe, _run(client, probe, item), enforced.level) for probe in PROBES]
+            with ThreadPoolExecutor(_TOGETHER) as pool:
+                replies = list(pool.map(lambda probe: _run(client, probe, item), PROBES))
+            findings = [_finding(probe, reply, enforced.level) for probe, reply in zip(PROBES, replies, strict=True)]
             return enforced, [*findings, _output(client)]
         finally:
             client.close()
 
 
-def source_of(probe: Probe) -> str:
-    """A python grader that makes the attempt."""
-    return f"{_HEAD}\ndef grade(sample, item):\n    {probe.body}\n"
-
-
 def _run(client: SandboxClient, probe: Probe, item: dict[str, Any]) -> SandboxReply:
     # One after the other: each call's traces are there before the next.
-    replies = [client.run(source_of(probe), [({}, item)])[0] for _ in range(probe.calls)]
+    body = f"def attempt(item):\n    {probe.body}\n"
+    replies = [client.run(_SOURCE, [({"body": body}, item)])[0] for _ in range(probe.calls)]
     return replies[-1]
 
 

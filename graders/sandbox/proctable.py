@@ -33,18 +33,25 @@ class ProcessTable:
         with os.scandir(self._proc) as entries:
             for entry in entries:
                 if entry.name.isdecimal():
-                    fields = self._text(f"{entry.name}/stat").rpartition(")")[2].split()
-                    if len(fields) > _RESIDENT:
-                        parent, threads, resident = (int(fields[place]) for place in (_PARENT, _THREADS, _RESIDENT))
-                        table[int(entry.name)] = Process(parent, threads, resident * _PAGE)
+                    process = self._process(entry.name)
+                    if process is not None:
+                        table[int(entry.name)] = process
         return table
 
-    def memory_bytes(self, pid: int) -> int | None:
-        """Memory in use, shared pages divided among those who share them; None where the kernel does not tell us."""
+    def memory_bytes(self, pid: int) -> int:
+        """Memory in use now, shared pages divided among those who share them, if the kernel tells us that; else in full."""
         for line in self._text(f"{pid}/smaps_rollup").splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
-        return None
+        process = self._process(str(pid))
+        return 0 if process is None else process.resident_bytes
+
+    def _process(self, pid: str) -> Process | None:
+        fields = self._text(f"{pid}/stat").rpartition(")")[2].split()
+        if len(fields) <= _RESIDENT:
+            return None
+        parent, threads, resident = (int(fields[place]) for place in (_PARENT, _THREADS, _RESIDENT))
+        return Process(parent, threads, resident * _PAGE)
 
     def as_seen_here(self, pid: int) -> int | None:
         """The id of a process in this process's own namespace; None if it has ended or is not in it."""

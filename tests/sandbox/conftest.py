@@ -17,9 +17,17 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxClient]:
     client.close()
 
 
-@pytest.fixture(scope="module", params=WALLED)
-def hasty(request: pytest.FixtureRequest) -> Iterator[SandboxClient]:
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[SandboxClient]:
     """One that waits two seconds only."""
-    client = SandboxClient(wall_seconds=2, level=request.param)
+    client = SandboxClient(wall_seconds=2, level=Level.STRICT)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[SandboxClient]:
+    """At the strongest level, with limits that are soon reached."""
+    client = SandboxClient(wall_seconds=20, memory_bytes=300 << 20, level=Level.STRICT)
     yield client
     client.close()

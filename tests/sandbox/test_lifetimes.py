@@ -14,14 +14,14 @@ import psutil
 import pytest
 
 from graders.sandbox.client import SandboxClient
-from graders.sandbox.levels import LEVELS
 from graders.sandbox.pool import WARM_ZYGOTES
+from tests.sandbox.conftest import WALLED
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = "def grade(sample, item): return 1.0"
 
 
-@pytest.fixture(params=LEVELS)
+@pytest.fixture(params=WALLED)
 def client(request: pytest.FixtureRequest) -> Iterator[SandboxClient]:
     client = SandboxClient(level=request.param)
     client.run(SOURCE, [({}, {})])
@@ -91,7 +91,7 @@ def test_warm_zygotes_are_bounded(client: SandboxClient) -> None:
     assert len(warm_processes(client)) == 3 * WARM_ZYGOTES
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", WALLED)
 def test_nothing_outlives_a_killed_owner(level: str) -> None:
     code = f"""
 import threading, time
