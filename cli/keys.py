@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="API keys of the service on this machine (RFT_DATA_DIR or RFT_DATABASE_URL).")
 
+_OVERLAP = timedelta(days=1)
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _LIFETIME = re.compile(r"([0-9]{1,6})([dhms])")
 
@@ -34,7 +35,9 @@ def lifetime(text: str) -> timedelta:
 Project = Annotated[str, typer.Option("--project", help="Id of the project, proj_...")]
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, key_...")]
 Lifetime = Annotated[timedelta | None, typer.Option(parser=lifetime, metavar="TIME", help="Until it expires: 90d, 12h, 30m.")]
-Overlap = Annotated[timedelta, typer.Option(parser=lifetime, metavar="TIME", help="How long the old key works on.")]
+Overlap = Annotated[
+    timedelta | None, typer.Option(parser=lifetime, metavar="TIME", help="How long the old key works on. Default: 1d.")
+]
 
 
 @app.command()
@@ -92,10 +95,11 @@ def revoke(
 
 
 @app.command()
-def rotate(key_id: KeyId, project: Project = DEFAULT_PROJECT, overlap: Overlap = timedelta(days=1)) -> None:
+def rotate(key_id: KeyId, project: Project = DEFAULT_PROJECT, overlap: Overlap = None) -> None:
     """Make a key in the place of another and print its secret; the old one works on for a while."""
+    seconds = (_OVERLAP if overlap is None else overlap).total_seconds()
     with key_store() as keys:
-        _, secret = keys.rotate(project, key_id, overlap=overlap.total_seconds())
+        _, secret = keys.rotate(project, key_id, overlap=seconds)
     typer.echo(secret)
 
 
