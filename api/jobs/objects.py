@@ -131,3 +131,54 @@ class RolloutObject(OpenReply):
     error_details: str | None
     parts: Json
     usage: Json
+
+
+class RegradeSide(Reply):
+    """One grader's view of the rollouts."""
+
+    graded: int
+    reward_mean: float | None
+    groups_with_spread: int
+    errors: dict[str, int]
+
+
+class RegradeError(Reply):
+    """Why the other grader has no score for a sample."""
+
+    kind: str
+    details: str
+
+
+class RegradedSample(Reply):
+    """A rollout with both its rewards; long texts are cut in their middle."""
+
+    id: str
+    step: int
+    example: int
+    sample: int
+    prompt: str
+    completion: str
+    reward_before: float | None
+    reward_after: float | None
+    error: RegradeError | None
+
+
+class RegradeObject(Reply):
+    """How rewards and ranks move under another grader, as `report_object` builds it."""
+
+    object: Literal["fine_tuning.job.regrade"]
+    fine_tuning_job_id: str
+    grader: Json
+    split: Literal["train", "valid"]
+    steps: list[int]
+    samples: int
+    groups: int
+    before: RegradeSide
+    after: RegradeSide
+    same_reward: float | None
+    same_order: float | None
+    kendall_tau: float | None
+    ranked_groups: int
+    changed: list[RegradedSample]
+    failed: list[RegradedSample]
+    model_grader_token_usage_per_model: dict[str, dict[str, int]]

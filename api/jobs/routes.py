@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from api.attempts import AttemptsDep
 from api.auth import Caller, CallerDep, ContextDep
 from api.body import JsonBody, json_schema_of
+from api.chat.waiting import while_connected
 from api.context import Context, get_context
 from api.jobs import service
 from api.jobs.curve import curve_tag, matches
 from api.jobs.filter import metadata_filter
-from api.jobs.objects import CheckpointObject, Curve, EventObject, JobObject, RolloutObject
+from api.jobs.objects import CheckpointObject, Curve, EventObject, JobObject, RegradeObject, RolloutObject
+from api.jobs.regrade import RegradeJob, begin_regrade
 from api.jobs.resume import OptionalBody, ResumeJob
 from api.jobs.resume import resume_job as resume
 from api.jobs.rollouts import RolloutId, read_page
 from api.jobs.schemas import CreateJob, checkpoint_object, event_object, job_object
 from api.jobs.weights import adapter_tar, find_checkpoint, merged_tar
-from api.objects import ListOf, ListWithEnds, Responses, download
+from api.objects import EVENTS_TOO, ListOf, ListWithEnds, Responses, download
 from api.paging import list_object
 from api.replies import JsonReply
+from api.validation import validated
 from core.jobs.curve import curve_csv
 from core.jobs.sql_lookups import EventQuery, JobKey
 from core.jobs.sql_rows import no_such_job
@@ -156,6 +161,18 @@ def list_rollouts(
     cursor = None if after is None else RolloutId.parse(after)
     page = read_page(context.objects, batches, after=cursor, limit=limit, with_tokens=bool(include))
     return JSONResponse(list_object(page.data, has_more=page.has_more, with_ends=True))
+
+
+@router.post("/{job_id}/regrade", response_model=RegradeObject, responses=EVENTS_TOO, openapi_extra=json_schema_of(RegradeJob))
+async def regrade_job(request: Request, job_id: str, caller: CallerDep, context: ContextDep, body: JsonBody) -> Response:
+    """Score kept rollouts with another grader and compare; whole, or with its progress as server-sent events. Changes nothing."""
+    asked = validated(RegradeJob, body)
+    work = partial(begin_regrade, context, caller.project_id, job_id, asked)
+    regrading = await to_thread.run_sync(work, limiter=context.grading)
+    if asked.stream:
+        events = regrading.events(context.grading)
+        return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
+    return JSONResponse(await while_connected(request, regrading.report(context.grading)))
 
 
 @router.get("/{job_id}/checkpoints/{checkpoint}/weights", response_class=Response, responses=download("application/x-tar", 200))
