@@ -24,6 +24,7 @@ _ERRORS = {
 }
 _ANYWHERE = (400, 413, 500)
 _WITH_KEY = (401, 403, 429, 503)
+_GUARDED = ("/v1/", "/dashboard/")
 _STORING = ("/v1/files", "/v1/uploads")
 
 
@@ -50,7 +51,7 @@ def _statuses(path: str, method: str, operation: Json) -> list[int]:
     statuses = set(_ANYWHERE)
     if "requestBody" in operation:
         statuses.add(408)
-    if path.startswith("/v1/"):
+    if path.startswith(_GUARDED):
         statuses.update(_WITH_KEY)
     if "{" in path or (method == "post" and "requestBody" in operation):
         statuses.add(404)

@@ -10,6 +10,7 @@ from api.auth import ContextDep, signed_in
 from api.body import JsonBody, json_schema_of
 from api.dashboard.assets import assets, plotly
 from api.dashboard.cookie import check_same_origin, drop_cookie, read_cookie, set_cookie
+from api.dashboard.objects import SessionObject
 from api.dashboard.schemas import SignIn, session_object
 from api.dashboard.service import sign_in
 from api.validation import validated
@@ -31,7 +32,7 @@ HEADERS = {
 """Of every page and file: scripts and styles are our own files, nothing inline, nothing evaluated, and no page frames ours."""
 
 
-@router.post("/dashboard/session", openapi_extra=json_schema_of(SignIn))
+@router.post("/dashboard/session", response_model=SessionObject, openapi_extra=json_schema_of(SignIn))
 def create_session(request: Request, context: ContextDep, body: JsonBody) -> JSONResponse:
     """Sign in with an API key, or with the token of a link that `rft serve` printed: sets the session's cookie."""
     check_same_origin(request)
@@ -41,14 +42,14 @@ def create_session(request: Request, context: ContextDep, body: JsonBody) -> JSO
     return response
 
 
-@router.get("/dashboard/session")
+@router.get("/dashboard/session", response_model=SessionObject)
 async def show_session(request: Request) -> JSONResponse:
     """Whom the cookie signs in; 401 where nobody is."""
     holder = await signed_in(request)
     return JSONResponse(session_object(holder.project_id, holder.scopes), headers={"cache-control": "no-store"})
 
 
-@router.delete("/dashboard/session")
+@router.delete("/dashboard/session", status_code=204, response_class=Response)
 async def end_session(request: Request, context: ContextDep) -> Response:
     """Sign out. The session is gone for every copy of its cookie."""
     check_same_origin(request)
