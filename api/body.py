@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from api.validation import described
 from core.errors import InvalidRequest
@@ -16,29 +17,47 @@ from core.errors import InvalidRequest
 Json = dict[str, Any]
 
 MAX_DEPTH = 64
+MAX_BRACKETS = 250_000
+"""Objects and lists together. Three bytes of JSON can become seventy of memory, so the length alone bounds too little."""
+_AT_ONCE = 64 * 1024
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 
 
 async def json_body(request: Request) -> Json:
     """The body as an object; raises `InvalidRequest` (400) where it is anything else."""
-    raw = await request.body()
+    raw = await _raw_body(request)
     if not raw.strip():
         raise InvalidRequest("The request has no body: expected a JSON object.", code="missing_body")
-    return parse_object(raw)
+    return await _parsed(raw)
 
 
 async def optional_json_body(request: Request) -> Json:
     """The same where all fields have defaults: no body is an empty object."""
-    raw = await request.body()
-    return parse_object(raw) if raw.strip() else {}
+    raw = await _raw_body(request)
+    return await _parsed(raw) if raw.strip() else {}
 
 
 JsonBody = Annotated[Json, Depends(json_body)]
 OptionalJsonBody = Annotated[Json, Depends(optional_json_body)]
 
 
+async def _raw_body(request: Request) -> bytes:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        message = f"The body is encoded as '{encoding[:32]}': send it as it is, without a content-encoding."
+        raise InvalidRequest(message, code="unsupported_content_encoding")
+    return await request.body()
+
+
+async def _parsed(raw: bytes) -> Json:
+    """The object; a large one is read in a thread, for other requests shall not wait for it."""
+    return parse_object(raw) if len(raw) <= _AT_ONCE else await run_in_threadpool(parse_object, raw)
+
+
 def parse_object(raw: bytes) -> Json:
     """The JSON object that `raw` spells; raises `InvalidRequest`."""
+    if raw.count(b"[") + raw.count(b"{") > MAX_BRACKETS:
+        raise InvalidRequest(f"The JSON body holds more than {MAX_BRACKETS} opening brackets.", code="invalid_json")
     if _deeper_than(raw, MAX_DEPTH):
         raise InvalidRequest(f"The JSON body is nested deeper than {MAX_DEPTH} levels.", code="invalid_json")
     try:

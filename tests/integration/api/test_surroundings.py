@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import re
 import shutil
@@ -87,6 +88,16 @@ def test_a_body_that_is_no_sound_json_is_a_400(http: httpx2.Client, content: byt
 def test_brackets_within_strings_nest_nothing(http: httpx2.Client) -> None:
     reply = http.post(JOBS, json={"model": '[{"\\' * 1000})
     assert reply.json()["error"]["param"] == "method"
+
+
+def test_a_compressed_body_is_refused_by_its_name(http: httpx2.Client) -> None:
+    reply = http.post(JOBS, content=gzip.compress(b"{}" * 1000), headers={"content-encoding": "gzip"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "unsupported_content_encoding")
+
+
+def test_a_large_body_is_read_like_a_small_one(http: httpx2.Client) -> None:
+    reply = http.post(JOBS, json={"method": {"type": "reinforcement"}, "model": "x" * 1_000_000})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "model")
 
 
 def test_a_body_over_the_limit_is_a_413(http: httpx2.Client) -> None:

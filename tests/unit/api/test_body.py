@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.body import MAX_DEPTH, parse_object
+from api.body import MAX_BRACKETS, MAX_DEPTH, parse_object
 from core.errors import InvalidRequest
 
 # PostgreSQL and UTF-8 have no place for NUL and for half a surrogate pair.
@@ -47,3 +47,9 @@ def test_text_that_cannot_be_stored_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["\\\\u0000", "\\ud83d\\ude00", "\\u00e9"])
 def test_text_that_only_looks_like_it_is_kept(text: str) -> None:
     assert parse_object(b'{"a": "' + text.encode() + b'"}') == {"a": json.loads(f'"{text}"')}
+
+
+def test_brackets_are_counted_to_the_limit() -> None:
+    assert parse_object(b'{"a":[' + b",".join([b"{}"] * (MAX_BRACKETS - 2)) + b"]}")
+    with pytest.raises(InvalidRequest):
+        parse_object(b'{"a":[' + b",".join([b"{}"] * (MAX_BRACKETS - 1)) + b"]}")
