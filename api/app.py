@@ -21,7 +21,9 @@ from api.errors import install_error_handlers
 from api.evals import routes as evals
 from api.files import routes as files
 from api.graders import routes as graders
+from api.jobs import live
 from api.jobs import routes as jobs
+from api.jobs.stream import JobStreams
 from api.middleware import BodyLimit, ReplyHeaders
 from api.models import routes as models
 from api.permissions import routes as permissions
@@ -74,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (
         health.router,
         jobs.router,  # early: routes are tried in order, and jobs are polled most
+        live.router,
         files.router,
         uploads.router,
         graders.router,
@@ -99,13 +102,14 @@ def create_app(settings: Settings) -> FastAPI:
 def _context(settings: Settings) -> Context:
     sampler, models = sampler_service(settings), ModelRegistry.load(settings)
     database = Database(settings.database_url)
-    keys = KeyStore(database)
+    keys, lookups = KeyStore(database), Lookups.of(settings.database_url)
     return Context(
         settings=settings,
         database=database,
         objects=open_store(settings.object_store_url),
         keys=keys,
-        lookups=Lookups.of(settings.database_url),
+        lookups=lookups,
+        streams=JobStreams(lookups.database, settings.organization),
         uses=LastUses(keys),
         rates=SharedRates(settings.redis_url) if settings.redis_url else LocalRates(),
         limits=Limits.default(settings),

@@ -9,6 +9,7 @@ from anyio import CapacityLimiter
 from fastapi import Request
 
 from api.chat.client import SamplerClient
+from api.jobs.stream import JobStreams
 from core.batching import Batched
 from core.db import Database
 from core.files import FileStore
@@ -74,6 +75,7 @@ class Context:
     objects: ObjectStore
     keys: KeyStore
     lookups: Lookups
+    streams: JobStreams
     uses: LastUses
     rates: RateLimiter
     limits: Limits

@@ -103,6 +103,8 @@ def step_metrics(
         "touchstone": {
             **_spread(train),
             "valid_reward_std": _of(valid, _std),
+            "train_graded": _of(train, _graded),
+            "valid_graded": _of(valid, _graded),
             "update": asdict(update) if update else None,
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         },
@@ -204,6 +206,11 @@ def _tokens(rollouts: Sequence[Rollout]) -> list[float]:
 
 def _reasoning_tokens(rollouts: Sequence[Rollout]) -> list[float]:
     return [float(round(len(r.completion.tokens_T) * reasoning_share(r.text))) for r in rollouts]
+
+
+def _graded(rollouts: Sequence[Rollout]) -> int:
+    """Samples with a reward: those that mean and deviation are of."""
+    return sum(rollout.reward is not None for rollout in rollouts)
 
 
 def _std(rollouts: Sequence[Rollout]) -> float | None:

@@ -31,6 +31,7 @@ from api.replies import JsonReply
 from api.validation import validated
 from core.jobs.curve import curve_csv
 from core.jobs.sql_lookups import EventQuery, JobKey
+from core.jobs.sql_progress import thinned_steps
 from core.jobs.sql_rows import no_such_job
 from core.jobs.types import JobCommand
 
@@ -127,18 +128,25 @@ def reward_curve(
     context: ContextDep,
     after_step: Annotated[int, Query(ge=-1, le=MAX_STEP)] = -1,
     form: Annotated[Literal["json", "csv"] | None, Query(alias="format")] = None,
+    max_points: Annotated[int | None, Query(ge=10, le=10_000)] = None,
     accept: Annotated[str, Header()] = "",
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """The metrics of all steps above `after_step`, as JSON or CSV. Costs one row where nothing has changed (`if-none-match`)."""
+    """The metrics of all steps above `after_step`, as JSON or CSV. Costs one row where nothing has changed (`if-none-match`).
+
+    With `max_points` only so many steps come, chosen so that the rewards' curves look the same.
+    """
     jobs = context.jobs(caller.project_id)
     job = jobs.get(job_id)
     chosen = form or ("csv" if "text/csv" in accept else "json")
-    tag = curve_tag(job, after_step=after_step, form=chosen)
-    headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept, authorization"}
+    tag = curve_tag(job, after_step=after_step, form=chosen if max_points is None else f"{chosen}.{max_points}")
+    headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept, authorization, cookie"}
     if matches(if_none_match, tag):
         return Response(status_code=304, headers=headers)
-    steps = jobs.steps(job_id, after_step=after_step)
+    if max_points is None:
+        steps = jobs.steps(job_id, after_step=after_step)
+    else:
+        steps = thinned_steps(context.database, caller.project_id, job_id, after_step=after_step, most=max_points)
     if chosen == "csv":
         return Response(curve_csv(steps), media_type="text/csv", headers=headers)
     body = {"object": "list", "data": list(steps), "status": job.status.value, "step": job.step}

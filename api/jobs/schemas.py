@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from core.jobs.plan import Plan
 from core.jobs.secrets import masked
+from core.jobs.thinning import CurvePoint
 from core.jobs.types import Checkpoint, Event, Job, JobStatus
 
 Json = dict[str, Any]
@@ -124,6 +126,20 @@ def job_object(job: Job, organization: str) -> Json:
         "method": _method(request["method"], hyperparameters),
         "touchstone": _options(job),
     }
+
+
+def progress_object(job: Job, organization: str, curve: Sequence[CurvePoint] = ()) -> Json:
+    """A job with how far it is: steps, and where a curve is given its points and the latest rewards."""
+    progress: Json = {"step": job.step, "total_steps": (job.plan or {}).get("total_steps")}
+    if curve:
+        train = [[point.step, point.train] for point in curve if point.train is not None]
+        valid = [[point.step, point.valid] for point in curve if point.valid is not None]
+        progress |= {
+            "curve": {"train": train, "valid": valid},
+            "train_mean_reward": train[-1][1] if train else None,
+            "full_valid_mean_reward": valid[-1][1] if valid else None,
+        }
+    return {**job_object(job, organization), "progress": progress}
 
 
 def event_object(event: Event) -> Json:
