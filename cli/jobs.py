@@ -10,7 +10,8 @@ import openai
 import typer
 from openai.types.fine_tuning import FineTuningJob
 
-from cli.client import DEFAULT_BASE_URL, ApiKey, BaseUrl, CommandFailed, service
+from cli.client import DEFAULT_BASE_URL, ApiKey, BaseUrl, service
+from cli.grader_file import read_grader
 from cli.output import moment, print_rows
 from cli.watch import follow
 
@@ -25,7 +26,9 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, ftjob-.
 def submit(
     model: Annotated[str, typer.Option(help="A base model's id or alias.")],
     train: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Training prompts, JSON Lines.")],
-    grader: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The grader, a JSON file.")],
+    grader: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="The grader, a JSON file, or the source of a python grader.")
+    ],
     validation: Annotated[
         Path | None, typer.Option("--validation", "--valid", exists=True, dir_okay=False, help="Validation prompts, JSON Lines.")
     ] = None,
@@ -59,7 +62,7 @@ def submit(
         "method": {
             "type": "reinforcement",
             "reinforcement": {
-                "grader": _grader(grader),
+                "grader": read_grader(grader),
                 "hyperparameters": {name: value for name, value in hyperparameters.items() if value is not None},
             },
         },
@@ -148,16 +151,6 @@ def _follow(client: openai.OpenAI, job_id: str) -> None:
 def _upload(client: openai.OpenAI, path: Path) -> str:
     with path.open("rb") as file:
         return client.files.create(file=file, purpose="fine-tune").id
-
-
-def _grader(path: Path) -> Json:
-    try:
-        grader = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CommandFailed(f"{path} is not JSON: {error}") from error
-    if not isinstance(grader, dict):
-        raise CommandFailed(f"{path} holds no grader: it is not a JSON object.")
-    return grader
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from cli import jobs, keys, models, projects
+from cli import graders, jobs, keys, models, projects
 from cli.client import CommandFailed
 from cli.doctor import doctor
 from cli.download import download
@@ -25,6 +25,7 @@ commands = typer.Typer(
 commands.command()(serve)
 commands.command("worker")(work)
 commands.add_typer(jobs.app, name="jobs")
+commands.add_typer(graders.app, name="graders")
 commands.command()(download)
 commands.command()(doctor)
 commands.add_typer(keys.app, name="keys")
