@@ -30,6 +30,7 @@ SCHEMA = pa.schema(
         ("prompt_tokens", pa.int32()),
         ("tokens", pa.list_(pa.int32())),
         ("logprobs", pa.list_(pa.float32())),
+        ("token_chars", pa.list_(pa.int32())),
         ("stop_reason", pa.string()),
         ("seed", pa.uint64()),
         ("reward", pa.float64()),
@@ -56,6 +57,8 @@ class Rollout:
     completion: Completion
     result: Result
     advantage: float | None
+    token_chars_T: tuple[int, ...] | None = None
+    """How many characters of the text each token wrote; None where that was not kept."""
 
     @property
     def reward(self) -> float | None:
@@ -106,6 +109,7 @@ def _row(rollout: Rollout) -> dict[str, Any]:
         "prompt_tokens": rollout.prompt_tokens,
         "tokens": completion.tokens_T,
         "logprobs": completion.logprobs_T,
+        "token_chars": rollout.token_chars_T,
         "stop_reason": completion.stop_reason.value,
         "seed": rollout.seed,
         "reward": rollout.reward,
@@ -124,8 +128,10 @@ def _rollout(row: dict[str, Any]) -> Rollout:
         row["reward"], row["error_kind"], row["error_details"], row["grade_seconds"], parts, json.loads(row["usage"])
     )
     completion = Completion(tuple(row["tokens"]), tuple(row["logprobs"]), StopReason(row["stop_reason"]))
+    chars = None if row["token_chars"] is None else tuple(row["token_chars"])
     kept = ("example", "sample", "seed", "prompt", "prompt_tokens", "advantage")
-    return Rollout(text=row["completion"], completion=completion, result=result, **{name: row[name] for name in kept})
+    values = {name: row[name] for name in kept}
+    return Rollout(text=row["completion"], completion=completion, result=result, token_chars_T=chars, **values)
 
 
 def _part_to_json(part: Result) -> dict[str, Any]:

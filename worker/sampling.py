@@ -22,6 +22,7 @@ from worker.policy.advantages import BASELINES, Baseline, group_advantages, over
 from worker.rollout.base import Completion, PromptGroup, RolloutEngine, SamplingParams
 from worker.rollouts import Batch, Result, Rollout
 from worker.seeds import sample_seed
+from worker.spelling import Spelling
 
 
 class LetGo(Exception):
@@ -107,6 +108,7 @@ class BatchSampler:
         self._lease, self._plan, self._job_seed = lease, plan, job_seed
         self._engine, self._grading, self._chat = engine, grading, chat
         self._objects, self._journal, self._history = objects, journal, history
+        self._spelling = Spelling(chat.text)
         self._keeping = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keeping")
         self._params = SamplingParams(plan.max_completion_tokens, plan.temperature, plan.top_p, response_format)
 
@@ -197,6 +199,7 @@ class BatchSampler:
                     completion=completion,
                     result=answers[position, i].grade.result(),
                     advantage=None,
+                    token_chars_T=self._spelling.lengths(completion.tokens_T, answers[position, i].text),
                 )
                 for i, (seed, completion) in enumerate(zip(self._seeds(wanted, prompt), group, strict=True))
             ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from api.objects import Reply
+from api.objects import Json, Reply
 
 
 class FileObject(Reply):
@@ -19,3 +19,30 @@ class FileObject(Reply):
     purpose: str
     status: Literal["processed"]
     status_details: None
+
+
+class FileProblem(Reply):
+    """What is wrong with a line, counted from 1, or with the whole file."""
+
+    line: int | None
+    message: str
+
+
+class FileCheck(Reply):
+    """Whether a job can use a file, as `check_object` builds it."""
+
+    object: Literal["file.check"]
+    file_id: str
+    usable: bool
+    rows: int
+    problems: list[FileProblem]
+
+
+class FileRow(Reply):
+    """A line of a file: its value, or what is wrong with it."""
+
+    object: Literal["file.row"]
+    row: int
+    line: int | None
+    value: Json | None
+    problem: str | None

@@ -12,11 +12,13 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from api.auth import CallerDep, ContextDep
 from api.files import service
 from api.files.intake import take_in
-from api.files.objects import FileObject
+from api.files.objects import FileCheck, FileObject, FileRow
 from api.files.ranges import asked_span
-from api.files.schemas import file_object
-from api.objects import Deleted, ErrorReply, ListWithEnds, download
+from api.files.schemas import check_object, file_object, row_object
+from api.objects import Deleted, ErrorReply, ListOf, ListWithEnds, download
 from api.paging import list_object
+from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS, check_rows
+from core.datasets.preview import preview
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
@@ -79,6 +81,28 @@ def delete_file(file_id: str, caller: CallerDep, context: ContextDep) -> JSONRes
     """Remove a file."""
     context.files(caller.project_id).delete(file_id)
     return JSONResponse({"id": file_id, "object": "file", "deleted": True})
+
+
+@router.get("/{file_id}/check", response_model=FileCheck)
+def check_file(file_id: str, caller: CallerDep, context: ContextDep, split: Literal["train", "valid"] = "train") -> JSONResponse:
+    """What a job would say of the file: its rows, and the first bad lines."""
+    with context.files(caller.project_id).open(file_id) as stream:
+        report = check_rows(stream, MAX_TRAINING_ROWS if split == "train" else MAX_VALIDATION_ROWS)
+    return JSONResponse(check_object(file_id, report))
+
+
+@router.get("/{file_id}/rows", response_model=ListOf[FileRow])
+def list_rows(
+    file_id: str,
+    caller: CallerDep,
+    context: ContextDep,
+    start: Annotated[int, Query(ge=0, le=MAX_TRAINING_ROWS)] = 0,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> JSONResponse:
+    """Rows of a file of JSON lines, from the place `start` (counted from 0) on; a line that is no row says why."""
+    with context.files(caller.project_id).open(file_id) as stream:
+        rows = [row_object(place, found) for place, found in preview(stream, start, limit + 1)]
+    return JSONResponse(list_object(rows[:limit], has_more=len(rows) > limit))
 
 
 @router.head("/{file_id}/content", include_in_schema=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.datasets.check import Report
+from core.datasets.read import Problem, Row
 from core.files import File
 
 Json = dict[str, Any]
@@ -27,3 +29,15 @@ def file_object(file: File) -> Json:
         "status": "processed",
         "status_details": None,
     }
+
+
+def check_object(file_id: str, report: Report) -> Json:
+    """What checking a file as a dataset found."""
+    problems = [{"line": problem.line, "message": problem.message} for problem in report.problems]
+    return {"object": "file.check", "file_id": file_id, "usable": not problems, "rows": report.rows, "problems": problems}
+
+
+def row_object(place: int, found: Row | Problem) -> Json:
+    """A line of a file, `place` counted from 0."""
+    value, problem = (found.value, None) if isinstance(found, Row) else (None, found.message)
+    return {"object": "file.row", "row": place, "line": found.line, "value": value, "problem": problem}

@@ -131,6 +131,33 @@ class RolloutObject(OpenReply):
     error_details: str | None
     parts: Json
     usage: Json
+    completion_tokens: int
+
+
+class RolloutGroupObject(Reply):
+    """The completions of one prompt in one step, summed up."""
+
+    id: str
+    object: Literal["fine_tuning.job.rollout_group"]
+    split: Literal["train", "valid"]
+    step: int
+    example: int
+    prompt: str
+    samples: int
+    errors: int
+    reward_mean: float | None
+    reward_min: float | None
+    reward_max: float | None
+    completion_tokens_mean: float
+
+
+class SampledStepObject(Reply):
+    """A step of which rollouts are kept."""
+
+    object: Literal["fine_tuning.job.sampled_step"]
+    split: Literal["train", "valid"]
+    step: int
+    samples: int
 
 
 class RegradeSide(Reply):

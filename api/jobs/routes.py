@@ -18,11 +18,10 @@ from api.context import Context, get_context
 from api.jobs import service
 from api.jobs.curve import curve_tag, matches
 from api.jobs.filter import metadata_filter
-from api.jobs.objects import CheckpointObject, Curve, EventObject, JobObject, RegradeObject, RolloutObject
+from api.jobs.objects import CheckpointObject, Curve, EventObject, JobObject, RegradeObject
 from api.jobs.regrade import RegradeJob, begin_regrade
 from api.jobs.resume import OptionalBody, ResumeJob
 from api.jobs.resume import resume_job as resume
-from api.jobs.rollouts import RolloutId, read_page
 from api.jobs.schemas import CreateJob, checkpoint_object, event_object, job_object
 from api.jobs.weights import adapter_tar, find_checkpoint, merged_tar
 from api.objects import EVENTS_TOO, ListOf, ListWithEnds, Responses, download
@@ -45,7 +44,6 @@ _CURVE: Responses = {
 }
 
 Limit = Annotated[int, Query(ge=1, le=100)]
-Step = Annotated[int, Query(ge=0, le=MAX_STEP)]
 
 
 @router.post("", response_model=JobObject, openapi_extra=json_schema_of(CreateJob))
@@ -151,24 +149,6 @@ def reward_curve(
         return Response(curve_csv(steps), media_type="text/csv", headers=headers)
     body = {"object": "list", "data": list(steps), "status": job.status.value, "step": job.step}
     return JSONResponse(body, headers=headers)
-
-
-@router.get("/{job_id}/rollouts", response_model=ListWithEnds[RolloutObject])
-def list_rollouts(
-    job_id: str,
-    step: Step,
-    caller: CallerDep,
-    context: ContextDep,
-    split: Literal["train", "valid"] | None = None,
-    after: str | None = None,
-    limit: Limit = 20,
-    include: Annotated[list[Literal["tokens"]] | None, Query()] = None,
-) -> JSONResponse:
-    """The kept rollouts of a step with their grades, in the order they were sampled; `include=tokens` adds token ids."""
-    batches = context.jobs(caller.project_id).batches(job_id, step=step, split=split)
-    cursor = None if after is None else RolloutId.parse(after)
-    page = read_page(context.objects, batches, after=cursor, limit=limit, with_tokens=bool(include))
-    return JSONResponse(list_object(page.data, has_more=page.has_more, with_ends=True))
 
 
 @router.post("/{job_id}/regrade", response_model=RegradeObject, responses=EVENTS_TOO, openapi_extra=json_schema_of(RegradeJob))
