@@ -53,7 +53,8 @@ def _statuses(path: str, method: str, operation: Json) -> list[int]:
         statuses.add(408)
     if path.startswith(_GUARDED):
         statuses.update(_WITH_KEY)
-    if "{" in path or (method == "post" and "requestBody" in operation):
+    names_objects = "{" in path or any(parameter["name"] == "after" for parameter in operation.get("parameters", ()))
+    if names_objects or (method == "post" and "requestBody" in operation):
         statuses.add(404)
     if method == "post" and path.startswith(_STORING):
         statuses.add(507)

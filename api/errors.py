@@ -14,12 +14,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.validation import complaint
 from core.errors import RateLimited, RftError
 
 Json = dict[str, Any]
 
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 RETRY_AFTER_SECONDS = "5"
 NO_RETRY = {"x-should-retry": "false"}
 """For errors that the same request meets again: OpenAI's client would repeat some of them all the same."""
@@ -78,5 +80,15 @@ def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
         body = envelope(f"Not allowed: {where}. Please check the method.", code="method_not_supported")
     else:
         body = envelope(str(problem.detail))
-    headers: Mapping[str, str] | None = problem.headers
+    headers: Mapping[str, str] | None = {"allow": _allowed(request)} if problem.status_code == 405 else problem.headers
     return JSONResponse(body, status_code=problem.status_code, headers={**NO_RETRY, **(headers or {})})
+
+
+def _allowed(request: Request) -> str:
+    """Every method that the path knows: Starlette tells those of the first route alone."""
+    routes = request.app.router.routes
+
+    def is_known(method: str) -> bool:
+        return any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+
+    return ", ".join(method for method in METHODS if is_known(method))

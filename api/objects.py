@@ -66,7 +66,7 @@ class ErrorReply(Reply):
 
 
 EVENTS_TOO: Responses = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
-"""A 200 that comes as server-sent events where the body asks for a stream."""
+"""A 200 that comes as server-sent events, always or where the body asks for a stream."""
 
 
 def download(media_type: str, *statuses: int) -> Responses:

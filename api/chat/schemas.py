@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Json = dict[str, Any]
 
@@ -34,6 +34,12 @@ class Message(BaseModel):
 
     role: Role
     content: str | list[TextPart] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Message:
+        if self.content is None and self.role != "assistant":
+            raise ValueError(f"a message of the role '{self.role}' needs 'content'")
+        return self
 
 
 class Function(BaseModel):

@@ -12,7 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import CallerDep, ContextDep
 from api.context import Context, get_context
 from api.jobs.curve import matches
+from api.jobs.objects import JobObject
 from api.jobs.schemas import progress_object
+from api.objects import EVENTS_TOO, ListOf
 from api.paging import list_object
 from api.replies import JsonReply
 from core.errors import InvalidRequest
@@ -25,7 +27,7 @@ router = APIRouter(prefix="/v1/fine_tuning", tags=["fine-tuning"])
 _MAX_SEQ = 2**53
 
 
-@router.get("/jobs/{job_id}/stream")
+@router.get("/jobs/{job_id}/stream", response_class=Response, responses=EVENTS_TOO)
 async def stream_job(
     job_id: str,
     caller: CallerDep,
@@ -45,7 +47,7 @@ async def stream_job(
     return StreamingResponse(messages, media_type="text/event-stream", headers=headers)
 
 
-@router.get("/overview")
+@router.get("/overview", response_model=ListOf[JobObject], responses={304: {"description": "Nothing has changed"}})
 async def overview(
     caller: CallerDep,
     context: ContextDep,

@@ -31,6 +31,7 @@ PATHS = {
 
 CURSORS = {
     "/v1/fine_tuning/jobs": "job",
+    "/v1/fine_tuning/overview": "job",
     "/v1/fine_tuning/jobs/{job_id}/events": "event",
     "/v1/fine_tuning/jobs/{job_id}/checkpoints": "checkpoint",
     "/v1/fine_tuning/checkpoints/{model}/permissions": "permission",
@@ -60,6 +61,8 @@ FREE_PARAMETERS = {
     ("GET /v1/files", "purpose"): "a word",
     ("GET /v1/fine_tuning/jobs/{job_id}/rollouts", "after"): "counts within a job: the same in every project",
     ("GET /v1/fine_tuning/checkpoints/{model}/permissions", "project_id"): "a filter: projects are named to be granted to",
+    ("GET /v1/fine_tuning/overview", "search"): "any text",
+    ("GET /v1/fine_tuning/jobs/{job_id}/stream", "last_event_id"): "a number within the job",
     ("GET /v1/organization/admin_api_keys", "after"): "admin keys belong to no project",
     ("GET /v1/organization/projects", "after"): "projects belong to the organization",
     ("GET /v1/organization/projects/{project_id}/rate_limits", "before"): "accepted and not looked up",
