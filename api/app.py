@@ -21,7 +21,7 @@ from api.errors import install_error_handlers
 from api.evals import routes as evals
 from api.files import routes as files
 from api.graders import routes as graders
-from api.jobs import live
+from api.jobs import live, planning
 from api.jobs import rollout_routes as rollouts
 from api.jobs import routes as jobs
 from api.jobs.stream import JobStreams
@@ -78,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
         health.router,
         jobs.router,  # early: routes are tried in order, and jobs are polled most
         live.router,
+        planning.router,
         rollouts.router,
         files.router,
         uploads.router,

@@ -24,10 +24,10 @@ export function plotly() {
 /**
  * A chart. `series`: [{ name, color: "--train", points: [{ x, y, low, high, text }], dashed, markers }], where `low` and `high`
  * make a band and a `y` of null a gap. Options: `title`, `subtitle`, `signal` (required: the page's), `x` and `y` (axes' titles),
- * `log`, `large`, `file` (name of exports), `onPoint({ x, name })` for clicks, `nothing` (text while there is no data).
+ * `log`, `large`, `fromZero` (the axis begins at 0), `file` (name of exports), `onPoint({ x, name })` for clicks, `nothing` (text while there is no data).
  * The element has `update(series)`, `setLog(on)`, and `setRange(range)` with [from, to] or null.
  */
-export function chart({ title, subtitle = null, series = [], signal, x = "step", y = "", log = false, large = false, level = 3, file = "chart", onPoint = null, onRange = null, nothing = "No data yet." }) {
+export function chart({ title, subtitle = null, series = [], signal, x = "step", y = "", log = false, large = false, level = 3, file = "chart", onPoint = null, onRange = null, fromZero = false, nothing = "No data yet." }) {
   const plot = h("div", { class: "plot" });
   const legend = h("ul", { class: "legend" });
   const id = uniqueId("chart");
@@ -58,7 +58,7 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
       pending = false;
       if (signal.aborted) return;
       if (!drawn) plot.replaceChildren();
-      await library.react(plot, traces(series), layout({ x, y, log, range }), CONFIG);
+      await library.react(plot, traces(series), layout({ x, y, log, range, fromZero }), CONFIG);
       if (!drawn) listen();
       drawn = true;
     } catch (error) {
@@ -170,7 +170,7 @@ function traces(series) {
   return made;
 }
 
-function layout({ x, y, log, range }) {
+function layout({ x, y, log, range, fromZero }) {
   const text = token("--text-2");
   const axis = { gridcolor: token("--grid"), zeroline: false, linecolor: token("--line"), tickfont: { color: text, size: 12 }, automargin: true };
   return {
@@ -183,7 +183,7 @@ function layout({ x, y, log, range }) {
     hoverlabel: { bgcolor: token("--surface"), bordercolor: token("--line-strong"), font: { color: token("--text"), size: 12 } },
     dragmode: "zoom",
     xaxis: { ...axis, title: { text: x, font: { size: 12 }, standoff: 6 }, hoverformat: "d", ...(range ? { range } : { autorange: true }), rangemode: "normal" },
-    yaxis: { ...axis, title: { text: y, font: { size: 12 } }, type: log ? "log" : "linear", fixedrange: true },
+    yaxis: { ...axis, title: { text: y, font: { size: 12 } }, type: log ? "log" : "linear", fixedrange: true, rangemode: fromZero ? "tozero" : "normal" },
     uirevision: "kept",
     datarevision: performance.now(),
   };

@@ -59,11 +59,13 @@ export const CHARTS = [
   },
   {
     title: "Groups with spread",
+    fromZero: true,
     lines: (steps) => [line("share", "--series-4", steps, of("touchstone/groups_with_spread")), line("truncated answers", "--series-3", steps, of("touchstone/truncated"))],
     subtitle: "Only groups whose samples differ in reward teach anything.",
   },
   {
     title: "Entropy",
+    fromZero: true,
     y: "nats",
     lines: (steps) => [line("entropy", "--series-7", steps, of("touchstone/update/entropy"))],
     subtitle: "A collapse towards zero means that the model stopped exploring.",
@@ -77,6 +79,7 @@ export const CHARTS = [
   },
   {
     title: "Gradient norm",
+    fromZero: true,
     lines: (steps) => [line("before clipping", "--series-6", steps, of("touchstone/update/grad_norm"))],
     subtitle: "Before clipping; spikes mean unstable updates.",
   },
@@ -87,6 +90,7 @@ export const CHARTS = [
   },
   {
     title: "Grader errors",
+    fromZero: true,
     lines: (steps) => {
       const graders = of("errors/graders")(steps.at(-1) ?? {}) ?? [];
       return graders.map((grader, index) => line(grader.name, `--series-${(index % 8) + 1}`, steps, (metrics) => errorShare(metrics.errors?.graders?.[index])));
@@ -95,12 +99,14 @@ export const CHARTS = [
   },
   {
     title: "Grader latency",
+    fromZero: true,
     y: "seconds",
     lines: (steps) => graderLines(steps, "timing/graders", (split) => `${split}_execution_latency_mean`, { splits: ["train"] }),
     subtitle: "Mean time of one grade.",
   },
   {
     title: "Seconds per phase",
+    fromZero: true,
     y: "seconds",
     lines: (steps) => [["sampling", "--series-1"], ["training", "--series-2"], ["eval", "--series-3"], ["full_iteration", "--series-8"]].map(([name, color]) => line(name.replace("_", " "), color, steps, (metrics) => of(`timing/step/${name}`)(metrics) || null, { dashed: name === "full_iteration" })),
     subtitle: "Where a step's time goes.",
