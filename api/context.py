@@ -32,6 +32,9 @@ from graders.judges.pool import JudgePool
 from graders.parts import GraderParts
 from graders.sandbox.client import SandboxClient
 
+LOOKUP_THREADS = 3
+"""Of each kind, behind a database that is asked over a network: while one waits for its answer, the next asks."""
+
 
 @dataclass(frozen=True)
 class Lookups:
@@ -48,14 +51,14 @@ class Lookups:
 
     @classmethod
     def of(cls, database_url: str) -> Lookups:
-        """The look-ups in a database. A reader of SQLite waits for nobody, so it needs no thread."""
+        """The look-ups in a database. A reader of SQLite waits for nobody, so it needs no threads."""
         database = Database(database_url)
-        threads = not database.embedded
+        threads = 0 if database.embedded else LOOKUP_THREADS
         return cls(
-            holders=Batched(KeyStore(database).find, thread="keys" if threads else None),
-            sessions=Batched(SessionStore(database).find, thread="sessions" if threads else None),
-            jobs=Batched(partial(find_jobs, database), thread="jobs" if threads else None),
-            events=Batched(partial(find_events, database), thread="events" if threads else None),
+            holders=Batched(KeyStore(database).find, threads=threads),
+            sessions=Batched(SessionStore(database).find, threads=threads),
+            jobs=Batched(partial(find_jobs, database), threads=threads),
+            events=Batched(partial(find_events, database), threads=threads),
             database=database,
         )
 

@@ -53,7 +53,7 @@ class SharedRates:
         self._local = LocalRates()
         self._away_until = 0.0
         self._numbers = itertools.count()
-        self._batched: Batched[Asked, Rate] = Batched(self._take, thread="rates")
+        self._batched: Batched[Asked, Rate] = Batched(self._take, threads=1)
 
     async def take(self, project_id: str, limit: int) -> Rate:
         """Count one request."""
