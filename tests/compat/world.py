@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,8 +16,8 @@ from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
 from tests.integration.cli.conftest import Workplace, make_workplace
+from tests.judge import Asked, Said, scored, serving, verdict
 from tests.judge import Server as Judge
-from tests.judge import serving, verdict
 from tests.receiver import Received, Receiver, receiving
 
 Json = dict[str, Any]
@@ -25,7 +26,7 @@ KEY, ADMIN_KEY = "sk-of-the-compatibility-suite", "sk-admin-of-the-compatibility
 MODEL = "o4-mini-2025-04-16"
 """The alias under which scripts written for OpenAI find the tiny model."""
 ALIASES = (MODEL, "gpt-5-2025-08-07")
-JUDGES = ("gpt-4o-2024-08-06", "gpt-4.1-2025-04-14", "o3-mini-2025-01-31", "gpt-4o-mini-2024-07-18", "gpt-audio")
+JUDGES = (MODEL, "gpt-4o-2024-08-06", "gpt-4.1-2025-04-14", "o3-mini-2025-01-31", "gpt-4o-mini-2024-07-18", "gpt-audio")
 PATIENCE_SECONDS = 240.0
 """After which something awaited is given up. Not a measure of speed: a hang has to end somehow."""
 FEW = {"samples_per_prompt": 4, "max_completion_tokens": 8}
@@ -50,6 +51,22 @@ def rows(count: int, **columns: Any) -> list[Json]:
     return [{"messages": [{"role": "user", "content": f"say {number}"}], "wanted": "a", **columns} for number in range(count)]
 
 
+def scripted(asked: Asked) -> Said:
+    """What the judge answers: whether reference and answer are the same, the number in the answer, or the text's length.
+
+    It is an endpoint of `endpoint` graders too, for which the length is the score.
+    """
+    if asked.path == "/score":
+        return scored(len(asked.body["sample"]["output_text"]) / 16)
+    content = asked.body["messages"][-1]["content"]
+    text = content if isinstance(content, str) else " ".join(part.get("text", part["type"]) for part in content)
+    if same := re.fullmatch(r".*Reference: (.*) Answer: (.*)", text):
+        return verdict(float(same[1] == same[2]))
+    if number := re.fullmatch(r".*the answer (.*)\.", text):
+        return verdict(float(number[1]))
+    return verdict(len(text) % 5 / 4)
+
+
 def wait_for(what: Callable[[], Any]) -> Any:
     """The first true value of `what`."""
     give_up = time.monotonic() + PATIENCE_SECONDS
@@ -71,6 +88,8 @@ class World:
     """Of the webhook endpoint that hears of succeeded jobs."""
     job: FineTuningJob
     """A job that has succeeded."""
+    spare: list[str]
+    """Jobs whose models a case may delete."""
 
     def client(self, **options: Any) -> OpenAI:
         """A client with a project's key and an admin's."""
@@ -142,7 +161,7 @@ def _body(train: str, valid: str) -> Json:
 def opened(directory: Path) -> Iterator[World]:
     """The world, with its job finished."""
     with ExitStack() as stack:
-        judge = stack.enter_context(serving(lambda _asked: verdict(1.0)))
+        judge = stack.enter_context(serving(scripted))
         receiver = stack.enter_context(receiving())
         variables = {"RFT_API_KEY": KEY, "RFT_ADMIN_KEY": ADMIN_KEY, "RFT_ALLOW_PRIVATE_URLS": "1"}
         workplace = make_workplace(directory, **variables)
@@ -158,6 +177,6 @@ def opened(directory: Path) -> Iterator[World]:
         endpoint = client.webhooks.create(name="all", url=receiver.url, event_types=["fine_tuning.job.succeeded"])
         files = (client.files.create(file=directory / f"{name}.jsonl", purpose="fine-tune").id for name in ("train", "valid"))
         job = ended(client, client.fine_tuning.jobs.create(**_body(*files)).id)
-        world = World(server.base_url, workplace, judge, receiver, str(endpoint.signing_secret), job)
+        world = World(server.base_url, workplace, judge, receiver, str(endpoint.signing_secret), job, [])
         assert job.status == "succeeded", f"{job.error}; {world.log()}"
         yield world

@@ -11,6 +11,7 @@ from openai.types.fine_tuning import FineTuningJob
 from tests.compat.cases.base import proves
 from tests.compat.world import HAS_AN_A, World, wait_for
 
+SAME = "Reference: {{item.answer}} Answer: {{sample.output_text}}"
 PYTHON = {"type": "python", "source": "def grade(sample, item):\n    return len(sample['output_text']) / 4\n"}
 
 
@@ -154,8 +155,8 @@ def run(client: OpenAI, world: World) -> None:
     assert (result.metadata.type, result.metadata.token_usage, result.metadata.scores) == ("python", None, {})
     assert (result.sub_rewards, result.metadata.execution_time > 0) == ({}, True)
     assert len(result.metadata.errors.to_dict()) == 24
-    judge = {"type": "score_model", "name": "j", "model": "gpt-4o-2024-08-06", "input": [{"role": "user", "content": "?"}]}
-    judged = client.fine_tuning.alpha.graders.run(grader=judge, model_sample="")
+    judge = {"type": "score_model", "name": "j", "model": "gpt-4o-2024-08-06", "input": [{"role": "user", "content": SAME}]}
+    judged = client.fine_tuning.alpha.graders.run(grader=judge, item={"answer": "x"}, model_sample="x")
     assert (judged.reward, judged.metadata.sampled_model_name) == (1.0, "gpt-4o-2024-08-06")
     assert judged.to_dict()["model_grader_token_usage_per_model"]["gpt-4o-2024-08-06"]["prompt_tokens"] == 11
 

@@ -28,7 +28,7 @@ def retrieve(client: OpenAI, world: World) -> None:
 
 @proves("models.delete")
 def delete(client: OpenAI, world: World) -> None:
-    job = world.wait_for_end(world.create(client).id)
+    job = world.wait_for_end(world.spare.pop())
     gone = client.models.delete(job.fine_tuned_model)
     assert (gone.id, gone.object, gone.deleted) == (job.fine_tuned_model, "model", True)
     with pytest.raises(NotFoundError):
