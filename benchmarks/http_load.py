@@ -52,6 +52,10 @@ class Connection(asyncio.Protocol):
         self._sent = time.perf_counter()
         self._transport.write(self._request)
 
+    def waited(self) -> float:
+        """Seconds since the request was sent."""
+        return time.perf_counter() - self._sent
+
     def stop(self) -> None:
         """Ask no more."""
         self._again = False

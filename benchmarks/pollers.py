@@ -1,8 +1,8 @@
 """Pollers: many clients that each ask for a job once a second, whether or not the last reply has come.
 
 Against a service of one's own, also while a job trains: `python -m benchmarks.pollers KEY SECONDS < URLS` prints one JSON object;
-each of the 500 pollers takes the next of the URLs. A latency counts from the moment the request was due: a server that falls
-behind cannot hide it by being asked less.
+each of the 500 pollers takes the next of the URLs. A turn that finds the last reply still missing counts as a reply as late as
+that: a server that falls behind cannot hide it by being asked less.
 """
 
 from __future__ import annotations
@@ -26,30 +26,32 @@ async def poll(urls: Sequence[str], key: str, seconds: float, pollers: int = POL
     connections = [await connect(urls[number % len(urls)], key, again=False) for number in range(pollers)]
     turns = int(seconds / INTERVAL_SECONDS)
     begin = asyncio.get_running_loop().time()
-    overdue = await asyncio.gather(
+    late = await asyncio.gather(
         *(
             _poller(connection, begin + INTERVAL_SECONDS * number / pollers, turns)
             for number, connection in enumerate(connections)
         )
     )
-    latencies = [latency for connection in connections for latency in connection.latencies]
-    errors = sum(connection.errors for connection in connections) + sum(overdue)
+    latencies = [latency for connection in connections for latency in connection.latencies] + [
+        one for some in late for one in some
+    ]
+    errors = sum(connection.errors for connection in connections)
     for connection in connections:
         connection.close()
     return Load(len(latencies) / seconds, percentile(latencies, 0.5), percentile(latencies, 0.99), errors)
 
 
-async def _poller(connection: Connection, begin: float, turns: int) -> int:
-    """Ask at each turn; returns how many turns found the reply before still missing."""
+async def _poller(connection: Connection, begin: float, turns: int) -> list[float]:
+    """Ask at each turn; returns for each turn that found the reply before still missing how long it was awaited by then."""
     loop = asyncio.get_running_loop()
-    overdue = 0
+    late = []
     for turn in range(turns + 1):
         await asyncio.sleep(begin + turn * INTERVAL_SECONDS - loop.time())
         if connection.waiting:
-            overdue += 1
+            late.append(connection.waited())
         elif turn < turns:
             connection.ask()
-    return overdue
+    return late
 
 
 if __name__ == "__main__":
