@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks import verifiers
+from benchmarks import sandbox_calls, verifiers
 from benchmarks.check import Check
 from benchmarks.judge_overlap import judge_overlap
 
 
 def run() -> list[Check]:
     """All checks."""
-    return [*verifiers.run(), judge_overlap()]
+    return [*sandbox_calls.run(), *verifiers.run(), judge_overlap()]
