@@ -6,6 +6,7 @@ accelerator is served:
     models:
       qwen3-0.6b:
         source: Qwen/Qwen3-0.6B        # hub id (with an optional @revision) | directory | file.gguf | pip:<requirement>
+        engine: vllm                   # samples during a job; torch (the trainer's own process) where unset
         dtype: bfloat16                # of the prepared weights; float32 where unset
         max_model_len: 4096            # prompt and completion together; the model's own limit where unset
     aliases:
@@ -45,6 +46,7 @@ DEFAULT_MODEL_CREATED = 1730419200
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")]
 JudgeName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(/{_NAME})?$")]
+Engine = Literal["torch", "vllm"]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -83,6 +85,8 @@ class BaseModel:
     """Tokens of prompt and completion together, where the operator sets a limit below the model's own."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the prepared weights."""
+    engine: Engine = "torch"
+    """What samples during a job."""
 
     @property
     def kind(self) -> SourceKind:
@@ -134,7 +138,7 @@ class _ModelEntry(Schema):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     source: Annotated[str, StringConstraints(min_length=1)]
-    engine: Literal["torch"] = "torch"
+    engine: Engine = "torch"
     dtype: Literal["float32", "bfloat16"] = "float32"
     max_model_len: Annotated[int, Field(ge=16)] | None = None
 
@@ -187,7 +191,7 @@ class ModelRegistry:
             source = _absolute_source(name, entry.source, relative_to)
             in_place = Path(source).is_absolute() and not source.endswith(".gguf")
             directory = Path(source) if in_place else model_dir.absolute() / name
-            models[name] = BaseModel(name, source, directory, created, entry.max_model_len, entry.dtype)
+            models[name] = BaseModel(name, source, directory, created, entry.max_model_len, entry.dtype, entry.engine)
         for alias, target in listed.aliases.items():
             if target not in models:
                 raise ValueError(f"aliases.{alias}: there is no model '{target}'")

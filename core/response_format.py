@@ -16,11 +16,14 @@ import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
 from core.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
 
 Json = dict[str, Any]
 
@@ -29,6 +32,7 @@ _ANY_OBJECT: Json = {"type": "object"}
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _WHITESPACE = r" ?|\n {0,24}"
 """Between tokens of JSON: enough for compact and indented writing, too little for a model to lose itself in blanks."""
+_SETTINGS: JsonCompileOptions = {"whitespace_pattern": _WHITESPACE, "lenient": False}
 _TYPES = ("text", "json_object", "json_schema")
 
 
@@ -48,7 +52,12 @@ class ResponseFormat:
     @property
     def grammar(self) -> str:
         """Llguidance's grammar of the schema."""
-        return LLMatcher.grammar_from_json_schema(self.schema, overrides={"whitespace_pattern": _WHITESPACE, "lenient": False})
+        return LLMatcher.grammar_from_json_schema(self.schema, overrides=_SETTINGS)
+
+    @property
+    def steered_schema(self) -> str:
+        """The schema with llguidance's settings inside, for engines that give it to that library themselves."""
+        return json.dumps({**json.loads(self.schema), "x-guidance": _SETTINGS})
 
 
 def parse(value: Any, param: str) -> ResponseFormat | None:

@@ -56,6 +56,20 @@ class Settings(BaseSettings):
     runner_device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=0, ge=0)
     """Threads of a runner's matrix products; 0 takes the machine's cores. Part of what makes a run repeatable."""
+    vllm_sync: Literal["auto", "lora", "merged"] = "auto"
+    """How weights reach a vLLM engine: as an adapter, or merged where LoRA kernels are slow. By itself: merged on CPUs."""
+    vllm_tensor_parallel: int = Field(default=1, ge=1)
+    vllm_data_parallel: int = Field(default=1, ge=1)
+    vllm_memory_share: float = Field(default=0.85, gt=0, le=1)
+    """Of a GPU's memory."""
+    vllm_sleep: bool = False
+    """Whether vLLM gives its memory to the trainer during updates, where both share a GPU."""
+    vllm_eager: bool = False
+    """Without compilation: starts sooner, samples slower."""
+    vllm_patience_seconds: float = Field(default=60.0, gt=0)
+    """How long an engine may do nothing visible before it is asked for a sign of life, and how long it has to give one."""
+    vllm_sync_limit: float | None = Field(default=None, gt=0)
+    """How far the log-probabilities of engine and trainer may differ after a sync; by the weights' type where unset."""
     max_file_bytes: int = 512 * 1024 * 1024
     """A file sent in one request."""
     max_upload_bytes: int = 8 * 1024 * 1024 * 1024

@@ -15,6 +15,7 @@ from core.jobs.history import History
 from core.jobs.plan import Plan
 from core.jobs.types import StepRecord, Wish
 from graders.base import GradeError
+from worker.canary import Canary
 from worker.checkpoint import PolicyKeeper
 from worker.grading import GraderFailing
 from worker.metrics import GraderName, Timing, step_message, step_metrics
@@ -45,6 +46,8 @@ class LoopParts:
     history: History
     pause: Callable[[], None]
     """Pauses the job, as its owner's call would."""
+    canary: Canary | None = None
+    """For engines that do not share the policy's weights."""
 
 
 class TrainingLoop:
@@ -56,6 +59,7 @@ class TrainingLoop:
         self._updates = 0
         self._committed = -1
         self._durations: list[float] = []
+        self._sync_difference: float | None = None
 
     def run(self) -> None:
         """All steps up to the plan's last. Raises `LetGo` when the job is paused, `LeaseLost` when it is no longer ours.
@@ -101,8 +105,11 @@ class TrainingLoop:
         if step > self._committed and self._may_be_paused_behind(step):
             parts.keeper.hold()
         update_begin = monotonic()
+        if parts.canary:
+            parts.canary.before_update([(parts.train[r.example].tokens_T, r.completion.tokens_T) for r in train.rollouts])
         update = parts.policy.update(train_groups(train.rollouts, parts.train, plan.overlong), plan.temperature)
         parts.engine.sync()
+        self._sync_difference = parts.canary.check() if parts.canary else None
         self._updates = step
         training = monotonic() - update_begin
         if step > self._committed:
@@ -143,6 +150,7 @@ class TrainingLoop:
             valid=valid.rollouts if valid and parts.valid else None,
             update=update,
             timing=Timing(train.seconds if train else 0.0, training, valid.seconds if valid else 0.0, seconds),
+            sync_difference=self._sync_difference,
         )
         if step > 0 and valid is not None:
             parts.keeper.save_checkpoint(

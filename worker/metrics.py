@@ -78,6 +78,7 @@ def step_metrics(
     valid: Sequence[Rollout] | None,
     update: UpdateStats | None,
     timing: Timing,
+    sync_difference: float | None = None,
 ) -> Json:
     """The whole tree of one step."""
     splits = {"train": train, "valid": valid}
@@ -106,6 +107,7 @@ def step_metrics(
             "train_graded": _of(train, _graded),
             "valid_graded": _of(valid, _graded),
             "update": asdict(update) if update else None,
+            "sync_difference": sync_difference,
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         },
     }

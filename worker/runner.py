@@ -35,6 +35,7 @@ from core.settings import Settings, get_settings
 from core.storage import manifest
 from core.storage.base import ObjectKey
 from core.storage.build import open_store
+from worker.canary import LIMITS, Canary
 from worker.checkpoint import PolicyKeeper
 from worker.grading import FailureWatch, GradingPool
 from worker.loop import LoopParts, TrainingLoop
@@ -43,7 +44,7 @@ from worker.policy.lora import Adapter
 from worker.policy.lora_policy import LoraPolicy, UpdateConfig
 from worker.policy.model import PolicyModel, load_model
 from worker.reward import Reward
-from worker.rollout.torch import TorchEngine
+from worker.rollout.build import build_engine
 from worker.sampling import BatchSampler, LetGo, Prompt
 from worker.seeds import derive
 
@@ -99,7 +100,8 @@ class Runner:
         keeper = PolicyKeeper(
             lease=self._lease, policy=policy, objects=self._objects, journal=self._journal, history=self._history
         )
-        engine = TorchEngine(policy, chat.stop_ids, lambda: chat.guides(policy.model.config.vocab))
+        engine, synced = build_engine(base, self._settings, plan, policy, chat, self._warn)
+        limit = self._settings.vllm_sync_limit or LIMITS[base.dtype]
         sampler = BatchSampler(
             lease=self._lease,
             plan=plan,
@@ -126,6 +128,7 @@ class Runner:
             journal=self._journal,
             history=self._history,
             pause=self._pause,
+            canary=None if synced is None else Canary(synced, policy, plan.temperature, limit),
         )
         try:
             TrainingLoop(parts, seconds_before=job.train_seconds).run()
@@ -134,7 +137,11 @@ class Runner:
             if grading.failure:  # what is still being asked for is of no use
                 reward.close()
             sampler.close()
+            engine.close()
             reward.close()
+
+    def _warn(self, message: str) -> None:
+        self._journal.event(message, level="warn")
 
     def _policy(self, job: Job, plan: Plan, base: BaseModel) -> LoraPolicy:
         if not base.prepared:

@@ -12,10 +12,14 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from worker.policy.base import TrainGroup, UpdateStats
+from worker.policy.export import write_merged
 from worker.policy.forward import Pack, completion_logprobs, pack
 from worker.policy.lora import Adapter
 from worker.policy.losses import LOSSES, LossInputs, kl_to_reference
 from worker.policy.model import PolicyModel, Weights
+
+Sequences = Sequence[tuple[Sequence[int], Sequence[int]]]
+"""Prompts and completions."""
 
 MICRO_BATCH_TOKENS = 1024
 """Tokens of one forward and backward pass: bounds activations (about 1.2 MB a token for a 135M model in float32)."""
@@ -115,6 +119,17 @@ class LoraPolicy:
     def save_adapter(self, directory: Path) -> None:
         """See `PolicyTrainer.save_adapter`."""
         self.adapter.write(directory, self.model.directory.name)
+
+    def save_merged(self, directory: Path) -> None:
+        """Write base plus adapter as a plain model directory."""
+        write_merged(self.model, self.merged, directory)
+
+    @torch.no_grad()
+    def score(self, sequences: Sequences, temperature: float) -> list[list[float]]:
+        """Log-probability of every token of some completions, each after its prompt, as sampling at the temperature gives."""
+        packed = pack([(prompt, [completion]) for prompt, completion in sequences], self.merged.embed.device)
+        logprobs, _ = completion_logprobs(self.merged, packed, temperature)
+        return [part.tolist() for part in logprobs.split([len(completion) for _, completion in sequences])]
 
     def save_state(self, directory: Path) -> None:
         """See `PolicyTrainer.save_state`: the adapter as its own files, the optimizer's moments beside it."""

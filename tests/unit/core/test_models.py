@@ -102,7 +102,7 @@ def test_a_model_is_prepared_once_its_config_is_there(tmp_path: Path) -> None:
         ("models: {m: {}}", "models.m.source"),
         ("models: {m: {source: org/m, dytpe: float32}}", "models.m.dytpe"),
         ("models: {m: {source: org/m, max_model_len: many}}", "models.m.max_model_len"),
-        ("models: {m: {source: org/m, engine: vllm}}", "models.m.engine"),
+        ("models: {m: {source: org/m, engine: other}}", "models.m.engine"),
         ("models: {'../m': {source: org/m}}", "models.../m"),
         ("models: {m: {source: 'a b'}}", "models.m.source"),
         ("models: {m: {source: 'pip:'}}", "models.m.source"),

@@ -1,0 +1,54 @@
+"""The engine that a job's base model asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Literal
+
+from core.errors import JobFailure
+from core.jobs.plan import Plan
+from core.models import BaseModel
+from core.settings import Settings
+from worker.canary import SyncedEngine
+from worker.policy.chat import ChatTokenizer
+from worker.policy.lora_policy import LoraPolicy
+from worker.rollout.base import RolloutEngine
+from worker.rollout.torch import TorchEngine
+
+
+def build_engine(
+    base: BaseModel, settings: Settings, plan: Plan, policy: LoraPolicy, chat: ChatTokenizer, warn: Callable[[str], None]
+) -> tuple[RolloutEngine, SyncedEngine | None]:
+    """The engine, and the same again where it has weights of its own. `warn` is told of an engine that was restarted.
+
+    Raises `JobFailure` where vLLM is asked for and not installed, `EngineLost` where it cannot be started.
+    """
+    if base.engine == "torch":
+        return TorchEngine(policy, chat.stop_ids, lambda: chat.guides(policy.model.config.vocab)), None
+    if find_spec("vllm") is None:
+        raise JobFailure(f"Model {base.id} asks for the engine vllm, which is not installed here.", code="engine_not_installed")
+    from worker.rollout.vllm import VllmEngine
+    from worker.rollout.vllm_process import VllmOptions
+
+    options = VllmOptions(
+        max_model_len=min(policy.model.max_len, base.max_model_len or policy.model.max_len),
+        dtype=base.dtype,
+        sync=_sync(settings, policy),
+        max_lora_rank=plan.lora_rank,
+        tensor_parallel_size=settings.vllm_tensor_parallel,
+        data_parallel_size=settings.vllm_data_parallel,
+        gpu_memory_utilization=settings.vllm_memory_share,
+        sleep=settings.vllm_sleep,
+        eager=settings.vllm_eager,
+        max_num_seqs=plan.sampling_rows,
+        patience_seconds=settings.vllm_patience_seconds,
+    )
+    engine = VllmEngine(base.directory, policy, chat.stop_ids, options, warn)
+    return engine, engine
+
+
+def _sync(settings: Settings, policy: LoraPolicy) -> Literal["lora", "merged"]:
+    if settings.vllm_sync == "auto":
+        return "merged" if policy.merged.embed.device.type == "cpu" else "lora"
+    return settings.vllm_sync

@@ -1,0 +1,47 @@
+"""What runs inside vLLM's own worker processes: loaded there by name, as vLLM's `worker_extension_cls`."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+from typing import Any
+
+OWNER_VARIABLE = "RFT_ENGINE_OWNER"
+"""Names the process that started the engine."""
+
+
+class WorkerExtension:
+    """Methods added to vLLM's worker, called by name through `collective_rpc`."""
+
+    model_runner: Any
+
+    def scale_logits(self, scale: float) -> None:
+        """Multiply all logits by this from now on: 1 / temperature makes vLLM's raw log-probabilities those at the temperature.
+
+        Its own temperature would act behind them, together with top-p.
+        """
+        self.model_runner.get_model().logits_processor.scale = scale
+
+
+def end_with_owner(owner: int) -> None:
+    """End this process, and the engine core above it, as soon as the owner is gone, however it ended."""
+    try:
+        handle = os.pidfd_open(owner)
+    except ProcessLookupError:
+        os._exit(1)
+    above = os.getppid()
+
+    def watch() -> None:
+        select.select([handle], [], [])
+        if above not in (owner, 1) and os.getppid() == above:
+            os.kill(above, signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="owner", daemon=True).start()
+
+
+# vLLM imports this module before it loads a model, and calls nothing of it by itself.
+if OWNER_VARIABLE in os.environ:
+    end_with_owner(int(os.environ[OWNER_VARIABLE]))
