@@ -51,9 +51,7 @@ def run() -> list[Check]:
         sandbox.close()
     median, p99, rate = statistics.median(milliseconds), milliseconds[int(CALLS * 0.99)], LOTS * AT_ONCE / seconds
     here = _in_process_ms(samples)
-    print(
-        f"python grader at level {level}: {median / here:.0f} times the {here * 1000:.1f} microseconds of the same call in process"
-    )
+    print(f"python grader at level {level}: {median / here:.0f} times the {here * 1000:.1f} µs of the same call in process")
     return [
         Check("python_median", median, MEDIAN_MS, "ms", MEDIAN_MS / median),
         Check("python_p99", p99, P99_MS, "ms", P99_MS / p99),
