@@ -12,10 +12,9 @@ from core.jobs.base import Journal
 from core.jobs.history import History
 from core.jobs.plan import Plan
 from core.jobs.types import BatchRecord, Lease, Wish
-from core.reasoning import answer
-from core.response_format import ResponseFormat, parsed_json
+from core.response_format import ResponseFormat
 from core.storage.base import ObjectKey, ObjectStore
-from graders.base import Sample
+from graders.completion import sample_of
 from worker import rollouts
 from worker.grading import GradingPool
 from worker.policy.advantages import BASELINES, Baseline, group_advantages, overlong_penalty
@@ -143,10 +142,11 @@ class BatchSampler:
     def _sample(self, wanted: Wanted, prompts: Sequence[Prompt]) -> tuple[list[list[Completion]], dict[tuple[int, int], Answer]]:
         """A batch's completions, and their answers by group and member: each is graded from the moment it has ended."""
         answers: dict[tuple[int, int], Answer] = {}
+        as_json = self._params.response_format is not None
 
         def grade(group: int, member: int, completion: Completion) -> None:
             text = self._chat.text(completion.tokens_T)
-            answers[group, member] = Answer(text, self._grading.submit(self._sample_of(prompts[group], text)))
+            answers[group, member] = Answer(text, self._grading.submit(sample_of(prompts[group].item, text, as_json=as_json)))
 
         groups = [PromptGroup(prompt.tokens_T, self._seeds(wanted, prompt)) for prompt in prompts]
         return self._engine.generate(groups, self._params, grade), answers
@@ -204,10 +204,6 @@ class BatchSampler:
                 for i, (seed, completion) in enumerate(zip(self._seeds(wanted, prompt), group, strict=True))
             ]
             yield from with_advantages(members, self._plan)
-
-    def _sample_of(self, prompt: Prompt, text: str) -> Sample:
-        shown = answer(text)
-        return Sample(prompt.item, shown, None if self._params.response_format is None else parsed_json(shown))
 
     def _read(self, record: BatchRecord) -> Batch:
         with self._objects.open(ObjectKey.parse(record.object_key)) as stream:

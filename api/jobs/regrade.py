@@ -23,10 +23,10 @@ from core.errors import InvalidRequest, NotFound, RftError
 from core.files import FileStore
 from core.jobs.kept import kept_batches
 from core.jobs.types import BatchRecord
-from core.reasoning import answer
 from core.storage.base import ObjectKey, ObjectStore
-from graders.base import FailureKind, Grade, Grader, Sample, TokenUsage, total_usage
+from graders.base import FailureKind, Grade, Grader, TokenUsage, total_usage
 from graders.build import build
+from graders.completion import sample_of
 from graders.regrade import Regraded
 from graders.spec import parse
 from graders.specs.base import GraderSpec
@@ -134,11 +134,7 @@ class Regrading:
         yield report_object(self.job_id, self.spec, self.asked.split, steps, compared, largest, failed, usage)
 
     def _graded(self, lot: Sequence[Json]) -> Iterator[Rescored]:
-        texts = [answer(row["completion"]) for row in lot]
-        samples = [
-            Sample(self.items.get(row["example"], {}), text, response_format.parsed_json(text) if self.as_json else None)
-            for row, text in zip(lot, texts, strict=True)
-        ]
+        samples = [sample_of(self.items.get(row["example"], {}), row["completion"], as_json=self.as_json) for row in lot]
         for row, result in zip(lot, self.grader.grade(samples), strict=True):
             pair = Regraded(
                 group=(row["step"], row["example"]),

@@ -12,7 +12,7 @@ from openai import BadRequestError, OpenAI
 
 from tests.compat import published
 from tests.compat.published_jobs import HEADERS
-from tests.compat.world import World
+from tests.compat.world import World, jsonl, wait_for
 
 Json = dict[str, Any]
 Finished = Callable[[str], Any]
@@ -142,6 +142,15 @@ class TestRuns:
         result = run(client, published.NAME_AND_EMAIL, {"name": "Ann", "email": "a@b.c"}, written)
         assert result.reward == reward
         assert result.metadata.errors.sample_parse_error == (written == "no JSON")
+
+    def test_calls_of_tools_are_graded_in_jobs_and_missing_in_plain_text(self, world: World, client: OpenAI) -> None:
+        file = client.files.create(file=("tools.jsonl", jsonl(published.TOOL_ROWS)), purpose="fine-tune")
+        method = {"type": "reinforcement", "reinforcement": {"grader": published.TOOL_CALL}}
+        job = world.create(client, training_file=file.id, validation_file=None, method=method)
+        wait_for(lambda: client.fine_tuning.jobs.retrieve(job.id).status in ("queued", "running"))
+        client.fine_tuning.jobs.cancel(job.id)
+        result = run(client, published.TOOL_CALL, {"smiles": "CO"}, "get_acceptors")
+        assert (result.reward, result.metadata.errors.invalid_variable_error) == (0.0, True)
 
     def test_a_python_grader_without_a_name(self, client: OpenAI) -> None:
         item = {"reference_answer": "fuzzy wuzzy had no hair"}

@@ -1,27 +1,24 @@
-"""Tool calls in a model's answer: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, as Hermes and Qwen models write them.
+"""Tool calls in a model's answer, taken out while it streams.
 
-It is the one format that is understood; a model whose chat template does not have it is asked for no tools.
+`<tool_call>` is the one format that is understood; a model whose chat template does not have it is asked for no tools.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from core.ids import new_id
+from core.tool_calls import BEGIN, read_calls
 from worker.sampler.text import StopStrings
 
 Json = dict[str, Any]
 
-_BEGIN = "<tool_call>"
-_CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
-
 
 def has_tools(template: str) -> bool:
     """Whether this chat template renders tools, and has their calls written in the format that is understood."""
-    return "tools" in template and _BEGIN in template
+    return "tools" in template and BEGIN in template
 
 
 def for_template(message: Mapping[str, Any]) -> Json:
@@ -34,7 +31,7 @@ class ToolCalls:
     """Takes tool calls out of an answer. Text before the first is given out as it comes, text behind it is dropped."""
 
     def __init__(self, *, several: bool) -> None:
-        self._before = StopStrings((_BEGIN,))
+        self._before = StopStrings((BEGIN,))
         self._text = ""
         self._given = 0
         self._several = several
@@ -49,23 +46,10 @@ class ToolCalls:
     def finish(self) -> tuple[str, tuple[Json, ...]]:
         """What was held back: text, or the calls it spells. A call that cannot be read leaves all of it text."""
         held = self._text[self._given :]
-        calls = [_call(found) for found in _CALL.findall(held)]
-        read = [call for call in calls if call is not None]
-        if not read or len(read) < len(calls):
+        read = [{"id": new_id("call_"), **call} for call in read_calls(held)]
+        if not read:
             return held, ()
         return "", tuple(read if self._several else read[:1])
-
-
-def _call(text: str) -> Json | None:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        return None
-    arguments = value.get("arguments", {})
-    spelled = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return {"id": new_id("call_"), "type": "function", "function": {"name": value["name"], "arguments": spelled}}
 
 
 def _with_object(call: Json) -> Json:
