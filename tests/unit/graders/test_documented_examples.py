@@ -21,7 +21,7 @@ from graders.sandbox.client import SandboxClient
 from graders.spec import parse
 from tests.judge import always, scored, serving, verdict
 
-DOCUMENTS = Path(__file__).resolve().parents[3] / "docs"
+DOCUMENTS = Path(__file__).resolve().parents[3] / "docs" / "graders"
 
 
 def examples(document: str) -> list[dict[str, Any]]:
@@ -30,7 +30,7 @@ def examples(document: str) -> list[dict[str, Any]]:
 
 
 *VERIFIERS, SHAPED = examples("verifiers.md")
-EXAMPLES = {example["type"]: example for example in examples("graders.md") + VERIFIERS}
+EXAMPLES = {example["type"]: example for example in examples("types.md") + examples("models.md") + VERIFIERS}
 SAMPLES = {
     "string_check": (Sample(item={"answer": 42}, output_text="42"), 1.0),
     "text_similarity": (
