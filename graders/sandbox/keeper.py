@@ -11,6 +11,7 @@ output we answer {"loaded"} with "alone" or "company" (the source has left threa
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -223,6 +224,8 @@ def _become_user(identity: Identity) -> None:
 
 
 def _wall_in(config: Config) -> None:
+    if config.level is Level.PROCESS and landlock.version() < landlock.SIGNALS_SINCE:
+        raise OSError(errno.ENOSYS, "Landlock does not scope signals (Linux 6.12 does)")
     rules = landlock.Ruleset()
     for rule in rules.of_code(config.paths, view.DEVICES):
         rules.add(rule)

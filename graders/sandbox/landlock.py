@@ -23,6 +23,8 @@ _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 """How many rights on files a version knows; the later ones know as many as the last here."""
 _BIND_AND_CONNECT_TCP = 0b11
 _ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
+SIGNALS_SINCE = 6
+"""The version that keeps signals and abstract sockets within the sandbox."""
 
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _DEVICE = _READ_FILE | _WRITE_FILE
@@ -43,7 +45,7 @@ class Ruleset:
         self._version = version()
         self._all = (1 << _FILE_RIGHTS[min(max(self._version, 1), max(_FILE_RIGHTS))]) - 1
         tcp = _BIND_AND_CONNECT_TCP if self._version >= 4 else 0
-        scopes = _ABSTRACT_SOCKETS_AND_SIGNALS if self._version >= 6 else 0
+        scopes = _ABSTRACT_SOCKETS_AND_SIGNALS if self._version >= SIGNALS_SINCE else 0
         # Older kernels refuse a longer structure than they know only where the rest of it is not zero.
         attributes = struct.pack("QQQ", self._all, tcp, scopes)
         self._handle = kernel.syscall(kernel.LANDLOCK_CREATE_RULESET, attributes, len(attributes), 0)

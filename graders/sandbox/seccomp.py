@@ -42,7 +42,10 @@ Code = list[tuple[int, int, int, int]]
 def zygote_filter(*, namespaces: bool) -> bytes:
     """For the process that forks calls: it may start them in their own namespaces, where it has `namespaces`, and no others."""
     # Memory that calls share would carry state from one to the next.
-    code = [*_denials(DENIED), *_no_shared_memory()]
+    code = [*_denials(DENIED), *_only_to("prlimit64", 0), *_no_shared_memory()]
+    if not namespaces:
+        # Where the machine's files are in sight: Landlock leaves open what these change.
+        code += _denials(CHANGES_OF_FILES)
     exception = CALL_NAMESPACES | _SIGCHLD if namespaces else None
     return _program([*code, *_no_namespaces(exception)])
 
@@ -50,13 +53,12 @@ def zygote_filter(*, namespaces: bool) -> bytes:
 def call_filter(own_pid: int | None) -> bytes:
     """For one call, on top of the zygote's.
 
-    With `own_pid` it is one that shares its process ids with the machine: it may signal nobody but itself, start no process, and
-    change no attributes of files, which Landlock leaves open.
+    With `own_pid` it is one that shares its process ids with the machine: it may signal nobody but itself and start no process.
     """
     code = [*_denials(NEEDED_BY_THE_ZYGOTE), *_no_namespaces(None)]
     if own_pid is not None:
-        code += [*_denials(SIGNALS_TO_OTHERS), *_denials(CHANGES_OF_FILES), *_denials(STARTS_OF_PROCESSES)]
-        code += [*_only_to("kill", own_pid), *_only_to("tgkill", own_pid), *_only_to("prlimit64", 0), *_threads_only()]
+        code += [*_denials(SIGNALS_TO_OTHERS), *_denials(STARTS_OF_PROCESSES)]
+        code += [*_only_to("kill", own_pid), *_only_to("tgkill", own_pid), *_threads_only()]
     return _program(code)
 
 

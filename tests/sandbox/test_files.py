@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graders.sandbox.client import SandboxClient
-from tests.sandbox.attempts import attempt
+from tests.sandbox.attempts import attempt, loading
 
 READS = {
     "as it is": "open(path).read()",
@@ -128,3 +128,13 @@ def test_scratch_is_a_place_to_work_in(sandbox: SandboxClient) -> None:
         "return sorted(os.listdir()) == ['c', 'd', 'data.db'] and open('d/e').read() == 'y'",
     )
     assert attempt(sandbox, *lines).value is True
+
+
+@pytest.mark.parametrize("change", ["the file", "its mode", "its times", "its existence", "the standard library"])
+def test_nothing_outside_is_changed_while_a_source_loads(sandbox: SandboxClient, change: str, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    victim = tmp_path / "victim"
+    victim.write_text("whole")
+    before = victim.stat()
+    assert "Error" in str(loading(sandbox, f"path = {str(victim)!r}\n{WRITES[change]}").error)
+    assert (victim.read_text(), victim.stat().st_mode, victim.stat().st_mtime_ns) == ("whole", before.st_mode, before.st_mtime_ns)

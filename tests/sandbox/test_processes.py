@@ -127,3 +127,8 @@ def test_a_source_that_leaves_threads_is_refused(sandbox: SandboxClient) -> None
 def test_a_source_that_leaves_processes_is_refused(sandbox: SandboxClient) -> None:
     head = "if os.fork() == 0:\n    os.setsid()\n    time.sleep(600)"
     assert "leaves threads or processes" in str(loading(sandbox, head).error)
+
+
+@pytest.mark.parametrize("way", ["kill", "pidfd", "thread", "priority", "limits"])
+def test_other_processes_are_out_of_reach_while_a_source_loads(sandbox: SandboxClient, way: str, victim: int) -> None:
+    assert "Error" in str(loading(sandbox, f"pid, libc = {victim}, ctypes.CDLL(None)\n{SIGNALS[way]}").error)
