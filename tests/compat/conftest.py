@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,13 +15,10 @@ Json = dict[str, Any]
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, dict[str, str]]]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("RFT_", "OPENAI_"))]:
-            patch.delenv(name)
-        with opened(tmp_path_factory.mktemp("compat")) as world:
-            jobs = {name: create(world) for name, create in CREATE.items()}
-            world.spare.extend(jobs[name] for name in MODELS_NOT_NEEDED)
-            yield world, jobs
+    with opened(tmp_path_factory.mktemp("compat")) as world:
+        jobs = {name: create(world) for name, create in CREATE.items()}
+        world.spare.extend(jobs[name] for name in MODELS_NOT_NEEDED)
+        yield world, jobs
 
 
 @pytest.fixture(scope="session")

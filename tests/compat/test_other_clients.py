@@ -10,12 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.compat.world import KEY, World
+from tests.compat.world import KEY, World, opened
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
 
@@ -23,6 +24,13 @@ ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / "build" / "compat"
 CLIENTS = Path(__file__).parent / "clients"
 NPM_PACKAGE = "openai@latest"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world without the jobs that other tests of the suite wait for."""
+    with opened(tmp_path_factory.mktemp("clients")) as world:
+        yield world
 
 
 def executed(*command: str | Path, cwd: Path, **variables: str) -> str:

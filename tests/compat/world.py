@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
@@ -159,8 +161,11 @@ def _body(train: str, valid: str) -> Json:
 
 @contextmanager
 def opened(directory: Path) -> Iterator[World]:
-    """The world, with its job finished."""
+    """The world, with its job finished. Clients made meanwhile find none of the caller's variables."""
     with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name in [name for name in os.environ if name.startswith(("RFT_", "OPENAI_"))]:
+            patch.delenv(name)
         judge = stack.enter_context(serving(scripted))
         receiver = stack.enter_context(receiving())
         variables = {"RFT_API_KEY": KEY, "RFT_ADMIN_KEY": ADMIN_KEY, "RFT_ALLOW_PRIVATE_URLS": "1"}
