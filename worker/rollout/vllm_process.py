@@ -19,17 +19,17 @@ from typing import Any, Generic, Literal, TypeVar
 import psutil
 
 from core.errors import RftError
+from core.settings import variable
+from worker.policy.model import FUSED
 from worker.rollout.vllm_worker import OWNER_VARIABLE, WorkerExtension
 
-_ENVIRONMENT = {
+_DEFAULTS = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_CPU_KVCACHE_SPACE": "2"}
+_FIXED = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # torch is never forked
     "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",  # for the one token beyond, see `_arguments`
-    OWNER_VARIABLE: str(os.getpid()),
 }
-os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ or name == OWNER_VARIABLE})
-os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
+os.environ.update({name: value for name, value in _DEFAULTS.items() if not variable(name)} | _FIXED)
 
 from vllm import AsyncEngineArgs  # noqa: E402  - it reads the environment when it is imported
 from vllm.v1.engine.async_llm import AsyncLLM  # noqa: E402
@@ -76,6 +76,7 @@ class VllmProcess:
     """A running engine. Raises `EngineLost` where it cannot be started."""
 
     def __init__(self, model: Path, options: VllmOptions) -> None:
+        os.environ[OWNER_VARIABLE] = str(os.getpid())
         self._patience = options.patience_seconds
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
@@ -196,6 +197,8 @@ def _arguments(model: Path, options: VllmOptions) -> AsyncEngineArgs:
         gpu_memory_utilization=options.gpu_memory_utilization,
         enable_sleep_mode=options.sleep,
         enable_lora=options.sync == "lora",
+        # Its layers for an adapter of the output head cannot score prompts.
+        lora_target_modules=sorted(part.rsplit(".", 1)[-1] for parts in FUSED.values() for part in parts),
         max_lora_rank=next(rank for rank in _LORA_RANKS if rank >= options.max_lora_rank),
         enable_prefix_caching=True,
         enforce_eager=options.eager,

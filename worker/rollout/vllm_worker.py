@@ -8,6 +8,8 @@ import signal
 import threading
 from typing import Any
 
+from core.settings import variable
+
 OWNER_VARIABLE = "RFT_ENGINE_OWNER"
 """Names the process that started the engine."""
 
@@ -22,7 +24,8 @@ class WorkerExtension:
 
         Its own temperature would act behind them, together with top-p.
         """
-        self.model_runner.get_model().logits_processor.scale = scale
+        processor = self.model_runner.get_model().logits_processor
+        getattr(processor, "base_layer", processor).scale = scale
 
 
 def end_with_owner(owner: int) -> None:
@@ -43,5 +46,5 @@ def end_with_owner(owner: int) -> None:
 
 
 # vLLM imports this module before it loads a model, and calls nothing of it by itself.
-if OWNER_VARIABLE in os.environ:
-    end_with_owner(int(os.environ[OWNER_VARIABLE]))
+if owner := variable(OWNER_VARIABLE):
+    end_with_owner(int(owner))
