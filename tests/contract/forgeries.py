@@ -114,3 +114,15 @@ for descriptor in range(1, 20):
         pass
 """,
 }
+
+FOOL_ONE_PROCESS = (
+    "exit 0",
+    "os._exit 0",
+    "atexit",
+    "an object that equals everything",
+    "a patched unittest",
+    "a walk over frames and objects",
+    "a search of what it can read",
+)
+"""Forgeries that pass where a program and its tests share a process whose exit code is the verdict. The others aim at how this
+service runs tests, or are what programs do by mistake."""

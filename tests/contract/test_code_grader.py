@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +14,7 @@ from graders.build import build
 from graders.parts import GraderParts
 from graders.sandbox.client import SandboxClient
 from graders.spec import parse
-from tests.contract.forgeries import FORGERIES
+from tests.contract.forgeries import FOOL_ONE_PROCESS, FORGERIES
 
 SUMS = [{"stdin": "1 2\n", "stdout": "3\n"}, {"stdin": "10 -4", "stdout": "6"}]
 CALLS = [
@@ -255,3 +257,9 @@ def test_no_forgery_passes_a_unit_test(sandbox: Sandbox, source: str) -> None:
 @pytest.mark.parametrize("fields", [{"tests": SECRET_CALLS}, {"unit_tests": SECRET_UNIT}], ids=["calls", "unit tests"])
 def test_the_honest_program_passes(sandbox: Sandbox, fields: dict[str, Any]) -> None:
     assert score(grade(sandbox, HONEST, **fields)) == 1.0
+
+
+@pytest.mark.parametrize("name", FOOL_ONE_PROCESS)
+def test_a_judge_in_one_process_is_fooled(name: str) -> None:
+    program = f"{FORGERIES[name]}\n{SECRET_UNIT}\nunittest.main()"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60).returncode == 0
