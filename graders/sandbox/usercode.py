@@ -99,7 +99,7 @@ def _replace_streams(stdin: str) -> None:
 
 def plain_number(value: Any) -> Any:
     """The value as a bool, int or float. Raises `TypeError` for everything else, strings that look like numbers included."""
-    if isinstance(value, bool):
+    if type(value) in (bool, int, float):
         return value
     if isinstance(value, numbers.Integral):
         return int(value)
