@@ -261,5 +261,6 @@ def test_the_honest_program_passes(sandbox: Sandbox, fields: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("name", FOOL_ONE_PROCESS)
 def test_a_judge_in_one_process_is_fooled(name: str) -> None:
-    program = f"{FORGERIES[name]}\n{SECRET_UNIT}\nunittest.main()"
+    test = "class It(unittest.TestCase):\n    def test_it(self):\n        self.assertEqual(secret(6), 73577)"
+    program = f"{FORGERIES[name]}\nimport unittest\n{test}\nunittest.main()"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60).returncode == 0
