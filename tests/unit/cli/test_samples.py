@@ -84,3 +84,10 @@ def test_what_is_no_grader_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "g.json").write_text(text, errors="surrogateescape")
     with pytest.raises(CommandFailed, match=r"g\.json"):
         read_grader(tmp_path / "g.json")
+
+
+def test_both_lines_in_the_document_are_the_same_sample(tmp_path: Path) -> None:
+    document = Path(__file__).resolve().parents[3] / "docs" / "graders" / "tools.md"
+    lines = [line.strip() for line in document.read_text("utf-8").splitlines() if line.startswith("    {")]
+    (tmp_path / "s.jsonl").write_text("\n".join(lines))
+    assert read_samples(tmp_path / "s.jsonl") == [GivenSample("It is 42.", {"answer": "42"})] * 2
