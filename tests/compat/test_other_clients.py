@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / "build" / "compat"
 CLIENTS = Path(__file__).parent / "clients"
-NPM_PACKAGE = "openai@latest"
+NPM_PACKAGE = "openai@7"
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,7 @@ def test_the_package_of_npm(world: World) -> None:
     (directory / "package.json").write_text('{"name": "compat", "private": true}\n')
     executed(installed("npm", "npm"), "install", "--no-audit", "--no-fund", NPM_PACKAGE, cwd=directory)
     done = flow(world, node, CLIENTS / "core_flow.mjs", cwd=directory)
+    assert done["version"].split(".")[0] == NPM_PACKAGE.split("@")[1]
     assert done["model"].startswith("ft:tiny:local:node:")
 
 

@@ -11,7 +11,7 @@ import requests
 from openai import BadRequestError, OpenAI
 
 from tests.compat import published
-from tests.compat.published_jobs import HEADERS
+from tests.compat.published_jobs import CREATE, HEADERS
 from tests.compat.world import World, jsonl, wait_for
 
 Json = dict[str, Any]
@@ -107,6 +107,16 @@ class TestJobs:
         for rollout in whole:
             precision, recall = (rollout["parts"][name]["reward"] for name in ("precision", "recall"))
             assert rollout["reward"] == pytest.approx(2 * precision * recall / max(precision + recall, 1e-9))
+
+    @pytest.mark.parametrize("name", sorted(CREATE))
+    def test_its_eval_is_read_by_a_strict_client(self, world: World, finished: Finished, name: str) -> None:
+        eval_id = finished(name).eval_id
+        with world.client(_strict_response_validation=True) as strict:
+            criteria = strict.evals.retrieve(eval_id).testing_criteria
+            run = strict.evals.runs.list(eval_id, limit=1, order="desc").data[0]
+            items = strict.evals.runs.output_items.list(run.id, eval_id=eval_id).data
+        assert run.status == "completed"
+        assert {result.name for item in items for result in item.results} <= {criterion.name for criterion in criteria}
 
 
 class TestRuns:

@@ -72,4 +72,5 @@ await assert.rejects(client.fineTuning.jobs.retrieve("ftjob-missing"), NotFoundE
 
 assert.equal((await client.models.delete(job.fine_tuned_model)).deleted, true);
 assert.equal((await client.files.delete(train.id)).deleted, true);
-console.log(JSON.stringify({ version: require("openai/package.json").version, job: job.id, model: job.fine_tuned_model }));
+const { version } = JSON.parse(fs.readFileSync("node_modules/openai/package.json"));
+console.log(JSON.stringify({ version, job: job.id, model: job.fine_tuned_model }));
