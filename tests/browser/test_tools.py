@@ -1,0 +1,112 @@
+"""Grader playground, chat, compare and files as a reader uses them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.browser import Browser
+from tests.browser.conftest import GRADER, XSS, Served
+
+pytestmark = pytest.mark.heavy
+
+ALWAYS_ONE = {"type": "python", "name": "one", "source": "def grade(sample, item):\n    return 1.0\n"}
+
+
+def test_a_grader_is_checked_while_it_is_written(browser: Browser) -> None:
+    browser.open("/graders")
+    browser.says("valid: string_check")
+    browser.write(browser.labelled("Configuration"), '{"type": "string_check"}')
+    browser.says("not valid yet")
+    browser.says("Missing required parameter")
+
+
+def test_a_grader_is_tried_on_a_text(browser: Browser) -> None:
+    browser.open("/graders")
+    browser.write(browser.labelled("Configuration"), json.dumps(GRADER))
+    browser.write(browser.labelled("What the model wrote"), "a word")
+    browser.write(browser.labelled("Row of the data file, as JSON"), '{"wanted": "a"}')
+    browser.button("Grade").click()
+    browser.says("0.970", ".grade")
+    assert "has_a" in browser.text(".grade")
+
+
+def test_an_error_of_a_grader_is_told(browser: Browser) -> None:
+    browser.open("/graders")
+    browser.write(browser.labelled("Configuration"), json.dumps(GRADER))
+    browser.write(browser.labelled("What the model wrote"), "12345")
+    browser.write(browser.labelled("Row of the data file, as JSON"), '{"wanted": "a"}')
+    browser.button("Grade").click()
+    browser.says("not graded", ".grade")
+    browser.says("ValueError", ".grade")
+
+
+def test_a_program_is_edited_as_lines(browser: Browser) -> None:
+    browser.open("/graders")
+    browser.write(browser.labelled("Configuration"), json.dumps(ALWAYS_ONE))
+    source = browser.until(lambda: next((e for e in browser.all("textarea[name=source]") if e.is_displayed()), None))
+    browser.until(lambda: source.get_attribute("value") == ALWAYS_ONE["source"])
+    browser.write(source, "def grade(sample, item):\n    return 0.25\n")
+    browser.until(lambda: "0.25" in browser.labelled("Configuration").get_attribute("value"))
+
+
+def test_a_step_is_graded_again_and_compared(browser: Browser, job: Any) -> None:
+    browser.open(f"/graders?job={job.id}")
+    browser.says("valid: multi")
+    browser.write(browser.labelled("Configuration"), json.dumps(ALWAYS_ONE))
+    browser.says("valid: python")
+    browser.choose("Samples", "Step 1, training (16 samples)")
+    browser.button("Grade again").click()
+    browser.says("Nothing to learn from")
+    browser.says("Changed most")
+
+
+def test_a_kept_sample_is_taken_into_the_playground(browser: Browser, job: Any) -> None:
+    browser.open(f"/jobs/{job.id}/rollouts?step=1")
+    completion = browser.text(".samples .sample .completion")
+    browser.button("Try graders on it", ".samples").click()
+    browser.says("A kept sample")
+    assert browser.labelled("What the model wrote").get_attribute("value").strip() == completion
+    assert XSS in json.loads(browser.labelled("Row of the data file, as JSON").get_attribute("value"))["note"]
+
+
+def test_two_models_answer_the_same_prompt(browser: Browser, job: Any) -> None:
+    browser.open(f"/chat?model={job.fine_tuned_model}&max_tokens=8")
+    models = [browser.labelled(f"{side} model").get_attribute("value") for side in ("Left", "Right")]
+    assert models == ["tiny", job.fine_tuned_model]
+    browser.write(browser.labelled("Prompt"), XSS)
+    browser.button("Send").click()
+    browser.until(lambda: browser.text(".chat-columns").count("8 tokens") == 2)
+    assert browser.text(".chat-columns").count(XSS) == 2
+
+
+def test_curves_of_jobs_are_compared(browser: Browser, job: Any) -> None:
+    browser.open(f"/compare?jobs={job.id}")
+    browser.find(".chart .main-svg")
+    browser.choose("Figure", "Training reward")
+    browser.says("Training reward", ".chart h2")
+    assert "metric=train_mean_reward" in browser.driver.current_url
+
+
+def test_a_file_is_uploaded_checked_and_deleted(browser: Browser, tmp_path: Path) -> None:
+    name = "my <i>rows</i>.jsonl"
+    path = tmp_path / name
+    path.write_text('{"messages": [{"role": "user", "content": "good"}]}\n{"messages": 1}\nnothing\n')
+    browser.open("/files")
+    browser.find("input[type=file]").send_keys(str(path))
+    browser.says("2 problems: a job with this file would fail")
+    assert {"Line 2", "Line 3"} <= {element.text for element in browser.all(".problems button")}
+    browser.says("good")
+    browser.until(lambda: next(e for e in browser.all("button") if e.get_attribute("aria-label") == f"Delete {name}")).click()
+    browser.button("Delete", "dialog").click()
+    browser.until(lambda: name not in browser.text())
+
+
+def test_files_are_shown_with_their_names_as_text(browser: Browser, job: Any, served: Served) -> None:
+    browser.open(f"/files?file={job.training_file}")
+    browser.says("<b onclick=alert(1)>train<b>.jsonl")
+    browser.says("This file can be used")
+    browser.says(XSS)
