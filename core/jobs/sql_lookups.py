@@ -50,7 +50,8 @@ def find_jobs(database: Database, keys: Sequence[JobKey]) -> Mapping[JobKey, Job
         JobRow.id.in_([key.job_id for key in keys]), JobRow.project_id.in_({key.project_id for key in keys})
     )
     with database.read() as session:
-        return {JobKey(row.project_id, row.id): job_of(row) for row in session.execute(query)}
+        found = {JobKey(row.project_id, row.id): row for row in session.execute(query)}
+        return {key: job_of(found[key]) for key in keys if key in found}
 
 
 def find_events(database: Database, queries: Sequence[EventQuery]) -> Mapping[EventQuery, Page[Event] | Exception]:
