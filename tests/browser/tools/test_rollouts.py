@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.by import By
 
-from tests.browser.browser import Browser
-from tests.browser.conftest import XSS
+from tests.browser.tools.browser import Browser
+from tests.browser.tools.conftest import XSS
 
 pytestmark = pytest.mark.heavy
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.browser import Browser
+from tests.browser.tools.browser import Browser
 
 pytestmark = pytest.mark.heavy
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.browser import Browser
-from tests.browser.conftest import GRADER, XSS, Served
+from tests.browser.tools.browser import Browser
+from tests.browser.tools.conftest import GRADER, XSS, Served
 
 pytestmark = pytest.mark.heavy
 
