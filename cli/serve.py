@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Annotated
 
@@ -15,7 +16,7 @@ import typer
 import uvicorn
 
 from cli.client import CommandFailed
-from cli.keys import key_store
+from cli.keys import database, key_store
 from core.settings import DEFAULT_PROJECT, Settings, get_settings
 
 _GRACE_SECONDS = 5
@@ -35,10 +36,9 @@ def serve(
     settings = get_settings()
     with _listen(settings.host if host is None else host, settings.port if port is None else port) as listener:
         key = _first_key(settings)
-        config = uvicorn.Config(
-            create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
-        )
-        server = uvicorn.Server(config)
+        app = create_app(settings)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS)
+        server = _Server(config, app.state.context.streams.close)
         _leave_signals_to(server)
         worker = WorkerProcess(settings)
         worker.start()
@@ -54,6 +54,19 @@ def serve(
 def work() -> None:
     """Run a worker alone, in the foreground."""
     os.execv(sys.executable, [sys.executable, "-m", "worker.supervisor"])  # noqa: S606
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of jobs with the first signal: they have no end of their own that the shutdown could wait for."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """What a signal does while the server runs."""
+        self._end_streams()
+        super().handle_exit(sig, frame)
 
 
 class WorkerProcess:
@@ -130,7 +143,20 @@ def _announce(listener: socket.socket, key: str | None) -> None:
     typer.echo(f"base_url  http://{shown}:{port}/v1")
     if key is not None:
         typer.echo(f"api_key   {key}   (shown this once)")
+    # What is no terminal may be a log that others read: there the link lets nobody in.
+    fragment = _sign_in_fragment() if sys.stdout.isatty() else ""
+    typer.echo(f"dashboard http://{shown}:{port}/dashboard{fragment}")
     sys.stdout.flush()
+
+
+def _sign_in_fragment() -> str:
+    """What makes the dashboard's address a link that signs one browser in, once and for some minutes; empty without a key."""
+    from core.security.keys import KeyStore
+    from core.security.sessions import SessionStore
+
+    with database() as found:
+        keys = [key for key in KeyStore(found).list_good(DEFAULT_PROJECT) if not key.scopes]
+        return f"#link={SessionStore(found).make_link(DEFAULT_PROJECT, keys[0].id)}" if keys else ""
 
 
 def _leave_signals_to(server: uvicorn.Server) -> None:

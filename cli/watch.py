@@ -93,10 +93,17 @@ class Feed:
 def follow(client: openai.OpenAI, job_id: str) -> FineTuningJob:
     """Show the job until it has ended; returns it as it ended. Short outages of the service are waited out."""
     feed = Feed(client, job_id)
+    typer.echo(f"dashboard {page_of(client, job_id)}")
     (_follow_live if console.is_terminal else _follow_lines)(feed)
     job = feed.watched.job
     console.print(_ending(job))
     return job
+
+
+def page_of(client: openai.OpenAI, job_id: str) -> str:
+    """The address of the job's page in the dashboard of the service that the client talks to."""
+    root = str(client.base_url).rstrip("/").removesuffix("/v1")
+    return f"{root}/dashboard/jobs/{job_id}"
 
 
 def _follow_live(feed: Feed) -> None:

@@ -85,7 +85,7 @@ export async function open({ root, signal }) {
       { class: "form", on: { submit: create }, novalidate: true },
       card("Model and data", {}, h("div", { class: "stack" }, h("div", { class: "fields" }, field("Model", model, { hint: "A base model, or a tuned one to go on from." }), suffix, seed), h("div", { class: "two" }, training, validation))),
       card("Grader", {}, grader),
-      card("Hyperparameters", {}, h("p", { class: "small muted" }, "Left empty, a value is chosen by the size of the data: grey numbers show what that comes to."), hyperparameters, h("details", {}, h("summary", {}, "Touchstone's own options"), options)),
+      card("Hyperparameters", {}, h("div", { class: "stack" }, h("p", { class: "small muted" }, "Left empty, a value is chosen by the size of the data: grey numbers show what that comes to."), hyperparameters, h("details", {}, h("summary", {}, "Touchstone's own options"), h("div", { class: "inset" }, options)))),
       summary,
       problem,
       h("div", { class: "row" }, submit, linkButton("Go back", href("/jobs"))),
