@@ -28,13 +28,17 @@ async def json_body(request: Request) -> Json:
     raw = await _raw_body(request)
     if not raw.strip():
         raise InvalidRequest("The request has no body: expected a JSON object.", code="missing_body")
+    _check_kind(request)
     return await _parsed(raw)
 
 
 async def optional_json_body(request: Request) -> Json:
     """The same where all fields have defaults: no body is an empty object."""
     raw = await _raw_body(request)
-    return await _parsed(raw) if raw.strip() else {}
+    if not raw.strip():
+        return {}
+    _check_kind(request)
+    return await _parsed(raw)
 
 
 JsonBody = Annotated[Json, Depends(json_body)]
@@ -49,6 +53,14 @@ async def _raw_body(request: Request) -> bytes:
     return await request.body()
 
 
+def _check_kind(request: Request) -> None:
+    """A browser sends other kinds across origins without asking first."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        message = f"Unsupported content type: '{kind[:64]}'. This route takes 'application/json'."
+        raise InvalidRequest(message, code="unsupported_content_type")
+
+
 async def _parsed(raw: bytes) -> Json:
     """The object; a large one is read in a thread, for other requests shall not wait for it."""
     return parse_object(raw) if len(raw) <= _AT_ONCE else await run_in_threadpool(parse_object, raw)
@@ -61,7 +73,7 @@ def parse_object(raw: bytes) -> Json:
     if _deeper_than(raw, MAX_DEPTH):
         raise InvalidRequest(f"The JSON body is nested deeper than {MAX_DEPTH} levels.", code="invalid_json")
     try:
-        value = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+        value = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unambiguous)
         if b"\\u" in raw or b"\x00" in raw:
             _refuse_broken_text(value)
     except (ValueError, RecursionError) as error:
@@ -89,6 +101,14 @@ def _deeper_than(raw: bytes, limit: int) -> bool:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> Json:
+    """Of a field that stands twice two readers may see two values."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("an object names a field twice")
+    return value
 
 
 def _finite(text: str) -> float:

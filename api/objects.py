@@ -65,7 +65,10 @@ class ErrorReply(Reply):
     error: ErrorObject
 
 
-EVENTS_TOO: Responses = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+_TEXT = {"type": "string"}
+_EVENT = {"type": "object", "properties": {"event": _TEXT, "id": _TEXT, "data": _TEXT}}
+
+EVENTS_TOO: Responses = {200: {"content": {"text/event-stream": {"schema": _EVENT}}}}
 """A 200 that comes as server-sent events, always or where the body asks for a stream."""
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict
 
-from api.body import parse_object
 from api.context import Context
 from api.validation import validated
 from core.jobs.types import Job, JobCommand
@@ -33,14 +31,6 @@ class ResumeJob(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     touchstone: ResumeOptions | None = None
-
-
-async def _optional_body(request: Request) -> Json:
-    raw = await request.body()
-    return parse_object(raw) if raw.strip() else {}
-
-
-OptionalBody = Annotated[Json, Depends(_optional_body)]
 
 
 def resume_job(context: Context, project_id: str, job_id: str, body: Json) -> Job:

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.attempts import AttemptsDep
 from api.auth import Caller, CallerDep, ContextDep
-from api.body import JsonBody, json_schema_of
+from api.body import JsonBody, OptionalJsonBody, json_schema_of
 from api.chat.waiting import while_connected
 from api.context import Context, get_context
 from api.jobs import service
@@ -20,7 +20,7 @@ from api.jobs.curve import curve_tag, matches
 from api.jobs.filter import metadata_filter
 from api.jobs.objects import CheckpointObject, Curve, EventObject, JobObject, RegradeObject
 from api.jobs.regrade import RegradeJob, begin_regrade
-from api.jobs.resume import OptionalBody, ResumeJob
+from api.jobs.resume import ResumeJob
 from api.jobs.resume import resume_job as resume
 from api.jobs.schemas import CreateJob, checkpoint_object, event_object, job_object
 from api.jobs.weights import adapter_tar, find_checkpoint, merged_tar
@@ -94,7 +94,7 @@ def pause_job(job_id: str, caller: CallerDep, context: ContextDep) -> JSONRespon
 
 
 @router.post("/{job_id}/resume", response_model=JobObject, openapi_extra=json_schema_of(ResumeJob, required=False))
-def resume_job(job_id: str, caller: CallerDep, context: ContextDep, body: OptionalBody) -> JSONResponse:
+def resume_job(job_id: str, caller: CallerDep, context: ContextDep, body: OptionalJsonBody) -> JSONResponse:
     """Queue a paused job again, perhaps with another grader; 400 for any other job."""
     job = resume(context, caller.project_id, job_id, body)
     return JSONResponse(job_object(job, context.settings.organization))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse
 
 from api.auth import CallerDep, ContextDep
-from api.body import JsonBody, json_schema_of, parse_object
+from api.body import JsonBody, OptionalJsonBody, json_schema_of
 from api.objects import Deleted, ListWithEnds
 from api.paging import list_object
 from api.webhooks import service
@@ -20,14 +20,6 @@ from core.webhooks.events import EVENT_TYPES
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 
 Limit = Annotated[int, Query(ge=1, le=100)]
-
-
-async def _body_or_nothing(request: Request) -> dict[str, Any]:
-    raw = await request.body()
-    return parse_object(raw) if raw.strip() else {}
-
-
-OptionalBody = Annotated[dict[str, Any], Depends(_body_or_nothing)]
 
 
 @router.get("/webhook_event_types", response_model=EventTypeList)
@@ -79,7 +71,7 @@ def delete_endpoint(webhook_endpoint_id: str, caller: CallerDep, context: Contex
     response_model=EndpointWithSecret,
     openapi_extra=json_schema_of(RotateSecret, required=False),
 )
-def rotate_secret(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep, body: OptionalBody) -> JSONResponse:
+def rotate_secret(webhook_endpoint_id: str, caller: CallerDep, context: ContextDep, body: OptionalJsonBody) -> JSONResponse:
     """Replace the signing secret, at once or with a day in which both sign."""
     endpoint, secret = service.rotate_secret(context, caller.project_id, webhook_endpoint_id, body)
     return JSONResponse(endpoint_object(endpoint, secret))
