@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from api.auth import CallerDep, ContextDep
 from api.body import JsonBody, json_schema_of
 from api.context import Context
+from api.objects import Reply
 from api.validation import validated
 from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS, check_rows
 from core.errors import NotFound
@@ -33,13 +34,32 @@ class PlanJob(BaseModel):
     touchstone: Json | None = None
 
 
+class PlanProblems(Reply):
+    """The first bad lines of each file."""
+
+    training_file: list[str]
+    validation_file: list[str]
+
+
+class PlanObject(Reply):
+    """A plan, as `plan_job` builds it."""
+
+    object: Literal["fine_tuning.plan"]
+    hyperparameters: Json
+    touchstone: Json
+    total_steps: int
+    training_rows: int
+    validation_rows: int
+    problems: PlanProblems
+
+
 @dataclass(frozen=True)
 class _Rows:
     count: int
     problems: tuple[str, ...]
 
 
-@router.post("/plan", openapi_extra=json_schema_of(PlanJob))
+@router.post("/plan", response_model=PlanObject, openapi_extra=json_schema_of(PlanJob))
 def plan_job(caller: CallerDep, context: ContextDep, body: JsonBody) -> JSONResponse:
     """Resolve a job's hyperparameters without creating it, and check its files: `problems` names the first bad lines of each."""
     asked = validated(PlanJob, body)

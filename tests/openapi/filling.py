@@ -51,6 +51,10 @@ BODY_FIELDS: dict[tuple[str, Path], str] = {
     ("POST /v1/fine_tuning/jobs", ("model",)): "tuned_model",
     ("POST /v1/fine_tuning/jobs", ("training_file",)): "file",
     ("POST /v1/fine_tuning/jobs", ("validation_file",)): "file",
+    ("POST /v1/fine_tuning/plan", ("training_file",)): "file",
+    ("POST /v1/fine_tuning/plan", ("validation_file",)): "file",
+    ("POST /v1/fine_tuning/plan", ("training_file",)): "file",
+    ("POST /v1/fine_tuning/plan", ("validation_file",)): "file",
     ("POST /v1/uploads/{upload_id}/complete", ("part_ids", 0)): "part",
     ("POST /v1/chat/completions", ("model",)): "model",
     ("POST /v1/responses", ("model",)): "model",
@@ -60,6 +64,9 @@ BODY_FIELDS: dict[tuple[str, Path], str] = {
 FREE_PARAMETERS = {
     ("GET /v1/files", "purpose"): "a word",
     ("GET /v1/fine_tuning/jobs/{job_id}/rollouts", "after"): "counts within a job: the same in every project",
+    ("GET /v1/fine_tuning/jobs/{job_id}/rollouts", "error"): "a kind of error",
+    ("GET /v1/fine_tuning/jobs/{job_id}/rollouts", "contains"): "any text",
+    ("GET /v1/fine_tuning/jobs/{job_id}/rollouts/groups", "after"): "counts within a job: the same in every project",
     ("GET /v1/fine_tuning/checkpoints/{model}/permissions", "project_id"): "a filter: projects are named to be granted to",
     ("GET /v1/fine_tuning/overview", "search"): "any text",
     ("GET /v1/fine_tuning/jobs/{job_id}/stream", "last_event_id"): "a number within the job",
@@ -105,6 +112,7 @@ def body(operation: Operation, ids: Mapping[str, str]) -> Json:
     said = [{"role": "user", "content": "hello"}]
     bodies: dict[str, Json] = {
         "POST /v1/fine_tuning/jobs": job_body(ids["file"]),
+        "POST /v1/fine_tuning/plan": {"training_file": ids["file"]},
         "POST /v1/uploads": upload_body(),
         "POST /v1/uploads/{upload_id}/complete": {"part_ids": [ids["part"]]},
         "POST /v1/fine_tuning/alpha/graders/validate": {"grader": dict(GRADER)},
