@@ -53,8 +53,6 @@ BODY_FIELDS: dict[tuple[str, Path], str] = {
     ("POST /v1/fine_tuning/jobs", ("validation_file",)): "file",
     ("POST /v1/fine_tuning/plan", ("training_file",)): "file",
     ("POST /v1/fine_tuning/plan", ("validation_file",)): "file",
-    ("POST /v1/fine_tuning/plan", ("training_file",)): "file",
-    ("POST /v1/fine_tuning/plan", ("validation_file",)): "file",
     ("POST /v1/uploads/{upload_id}/complete", ("part_ids", 0)): "part",
     ("POST /v1/chat/completions", ("model",)): "model",
     ("POST /v1/responses", ("model",)): "model",
