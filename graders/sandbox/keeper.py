@@ -31,6 +31,7 @@ from graders.sandbox.proctable import Process, ProcessTable, descendants
 _PACKET = 4096
 _DESCRIPTORS = 3
 _TICK_SECONDS = 0.025
+_LOADING_DISK = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,16 @@ class Scratch:
     def __init__(self, config: Config, identity: Identity) -> None:
         self._mounts = config.level is Level.STRICT
         self._identity = identity
-        self._limits = (config.disk_bytes, config.disk_files)
+        self._config = config
         self.root = view.SCRATCH if self._mounts else config.scratch
 
     def make(self, number: int) -> str:
         """An empty directory. Raises `OSError`."""
         directory = f"{self.root}/{number}"
         if self._mounts:
-            view.mount_scratch(directory, *self._limits, self._identity.uid, self._identity.gid)
+            # That of loading lasts as long as the zygote, and it is memory.
+            size = self._config.disk_bytes if number else min(self._config.disk_bytes, _LOADING_DISK)
+            view.mount_scratch(directory, size, self._config.disk_files, self._identity.uid, self._identity.gid)
         else:
             os.mkdir(directory, 0o700)
         return directory
@@ -81,6 +84,8 @@ class Scratch:
         directory = f"{self.root}/{number}"
         if self._mounts:
             kernel.unmount(directory)
+            os.rmdir(directory)
+            return
         try:
             os.rmdir(directory)
         except OSError:

@@ -6,7 +6,7 @@ import pytest
 
 from graders.base import Program
 from graders.sandbox.client import SandboxClient
-from tests.sandbox.attempts import attempt
+from tests.sandbox.attempts import attempt, loading
 
 
 @pytest.mark.parametrize("size", ["(1 << 30) + 1", "1 << 40", "1 << 62"])
@@ -43,3 +43,8 @@ def test_programs_get_less(strict: SandboxClient) -> None:
     code = "import os\nos.posix_fallocate(os.open('f', os.O_CREAT | os.O_RDWR), 0, 100 << 20)"
     [result] = strict.execute([Program(code)])
     assert (result.exit_code, "OSError" in result.stderr) == (1, True)
+
+
+def test_loading_gets_less(strict: SandboxClient) -> None:
+    head = "os.posix_fallocate(os.open('f', os.O_CREAT | os.O_RDWR), 0, 100 << 20)"
+    assert "No space left" in str(loading(strict, head).error)
