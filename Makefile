@@ -36,6 +36,7 @@ test: setup ## All tests but the heavy ones, on a real PostgreSQL as well as SQL
 
 test-heavy: setup build/envs/vllm.stamp ## The tests that run for minutes, those on vLLM included
 	build/envs/vllm/bin/python -m pytest tests/vllm -W default
+	tests/browser/setup
 	$(BIN)/pytest tests -m heavy
 
 # Apart from .venv: vLLM pins what the service does not. Vision and audio packages of its requirements do not fit this torch.

@@ -81,6 +81,7 @@ def main() -> None:
         f"in {summary['steps']} steps, "
         f"{summary['train_seconds']:.0f} s of training; everything is in {OUT}/"
     )
+    print(f"The job's page: RFT_DATA_DIR={OUT / 'data'} rft serve, then http://127.0.0.1:8000/dashboard/jobs/{job.id}")
 
 
 def answer(client: OpenAI, model: str, prompt: str) -> Any:
