@@ -1,4 +1,4 @@
-"""Real jobs whose rewards come from a judge or an endpoint: they run, they count, and they pause where the grader is away."""
+"""Real jobs whose rewards come from judges: they run, they count, and they pause where the grader is away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from core.jobs.types import JobCommand, JobStatus
 from graders.base import Grade, TokenUsage
-from tests.judge import Asked, Said, Server, error, scored, serving, verdict
+from tests.judge import Asked, Said, Server, error, serving, verdict
 from tests.models import tiny_model
 from tests.service import HAS_AN_A, Service, rows
 
@@ -36,9 +36,7 @@ LABEL = {
 
 
 def script(asked: Asked) -> Said:
-    """Judges by the length of the text, as an endpoint or as a judge of either kind."""
-    if asked.path == "/score":
-        return scored(len(asked.body["sample"]["output_text"]) / 16)
+    """Judges by the length of the text, as a judge of either kind."""
     text = asked.body["messages"][-1]["content"]
     return verdict("good" if len(text) % 2 else "bad") if text.startswith("Label") else verdict(len(text) % 5 / 4)
 
@@ -57,7 +55,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def service(tmp_path: Path, model: Path, judge: Server) -> Iterator[Service]:
     judges = {JUDGE: {"base_url": f"{judge.url}/v1", "model": "there", "concurrency": 4, "timeout_seconds": 5}}
-    service = Service(tmp_path / "data", model, judges=judges, allow_private_urls=True)
+    service = Service(tmp_path / "data", model, judges=judges)
     yield service
     service.close()
 
@@ -79,15 +77,6 @@ def test_a_judge_and_labels_train_a_model(service: Service, judge: Server) -> No
         assert rollout.reward == sum(part.score for part in rollout.result.parts.values()) / 2
     asked = len(judge.asked)
     assert job.usage["grader_tokens"][JUDGE]["prompt_tokens"] == asked * 11
-
-
-def test_an_endpoint_trains_a_model(service: Service, judge: Server) -> None:
-    grader = {"type": "endpoint", "name": "theirs", "url": f"{judge.url}/score", "headers": {"authorization": "Bearer t"}}
-    job = service.run(service.create(train=rows(4), valid=rows(2), grader=grader, hyperparameters=SHORT, options=FEW))
-    assert (job.status, job.error) == (JobStatus.SUCCEEDED, None), service.log()[-4000:]
-    (batch,) = service.rollouts(job.id, 1, "train")
-    assert [rollout.reward for rollout in batch.rollouts] == [len(rollout.text) / 16 for rollout in batch.rollouts]
-    assert {asked.headers["authorization"] for asked in judge.asked} == {"Bearer t"}
 
 
 def test_a_judge_that_goes_away_pauses_the_job_and_a_resume_goes_on_at_that_batch(service: Service, judge: Server) -> None:

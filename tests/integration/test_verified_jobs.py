@@ -1,4 +1,4 @@
-"""Real jobs whose rewards come from verifiers: all of them joined, and one whose grades have something to say."""
+"""A real job whose rewards come from all verifiers together."""
 
 from __future__ import annotations
 
@@ -54,12 +54,3 @@ def test_all_verifiers_grade_a_job(service: Service) -> None:
     assert len(results) == 2 * FEW["samples_per_prompt"]
     assert all(isinstance(result, Grade) and 0 <= result.score <= 1 for result in results)
     assert all(result.parts.keys() == ALL["graders"].keys() for result in results)
-
-
-def test_what_a_grade_says_is_kept_with_the_rollout(service: Service) -> None:
-    job = service.run(service.create(train=rows(2, **ROW), grader=CODE, hyperparameters=SHORT, options=FEW))
-    (batch,) = service.rollouts(job.id, 1, "train")
-    for rollout in batch.rollouts:
-        assert isinstance(rollout.result, Grade)
-        assert rollout.result.details
-        assert rollout.result.parts.keys() == {"test 1", "test 2"}
