@@ -17,7 +17,9 @@ from worker.rollout.base import Completion, PromptGroup, RolloutEngine, Sampling
 from worker.rollout.guide import Guides
 from worker.rollout.torch import TorchEngine
 
-STOP_IDS = frozenset(range(0, 300, 20))
+END_OF_TURN = 258
+"""What the tokenizer ends with: a format leaves no other end where an engine reads the tokenizer itself."""
+STOP_IDS = frozenset([*range(0, 300, 20), END_OF_TURN])
 GROUPS = [PromptGroup((1, 2, 3), (11, 12, 13)), PromptGroup(tuple(range(40)), (14, 15))]
 PARAMS = SamplingParams(24, temperature=0.8)
 

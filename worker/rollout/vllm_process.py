@@ -111,7 +111,9 @@ class VllmProcess:
         return Hearing(self, work, said)
 
     def close(self) -> None:
-        """End the process at once, in whatever state it is; what was asked of it is lost."""
+        """End the process at once, in whatever state it is; what was asked of it is lost. Once more does nothing."""
+        if self._loop.is_closed():
+            return
         for pid in self.pids:
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(pid).kill()
