@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby, islice
+from itertools import accumulate, islice
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -20,7 +20,11 @@ from core.storage.base import ObjectKey, ObjectStore
 Json = dict[str, Any]
 Order = Literal["sampled", "reward", "-reward", "advantage", "-advantage", "length", "-length"]
 
-TOKEN_COLUMNS = ("tokens", "logprobs", "token_chars")
+_WITHOUT_TOKENS = [
+    *("step", "split", "batch", "example", "sample", "prompt", "completion", "prompt_tokens", "stop_reason", "seed"),
+    *("reward", "error_kind", "error_details", "parts", "grade_seconds", "usage", "advantage"),
+    "tokens",  # for their number
+]
 
 
 @dataclass(frozen=True)
@@ -154,15 +158,21 @@ def _values(column: pa.ChunkedArray) -> list[float | None]:
     return [None if number is None or not math.isfinite(number) else number for number in numbers.to_pylist()]
 
 
-def _read(objects: ObjectStore, places: Sequence[_Place], *, with_tokens: bool) -> Iterator[Json]:
-    """The rollouts at these places, neighbours of one batch with one reading of its object."""
-    for batch, members in groupby(places, key=lambda place: place.batch):
-        table = _table(objects, batch, None).take([place.row for place in members])
+def _read(objects: ObjectStore, places: Sequence[_Place], *, with_tokens: bool) -> list[Json]:
+    """The rollouts at these places; each batch's object is opened once."""
+    by_batch: dict[BatchRecord, list[int]] = {}
+    for place in places:
+        by_batch.setdefault(place.batch, []).append(place.row)
+    found: dict[RolloutId, Json] = {}
+    for batch, rows in by_batch.items():
+        table = _table(objects, batch, None if with_tokens else _WITHOUT_TOKENS).take(rows)
         lengths = pc.list_value_length(table.column("tokens")).to_pylist()
         if not with_tokens:
-            table = table.drop_columns([name for name in TOKEN_COLUMNS if name in table.column_names])
+            table = table.drop_columns(["tokens"])
         for row, length in zip(table.to_pylist(), lengths, strict=True):
-            yield _rollout_object(row, length)
+            rollout_id = RolloutId(batch.split, batch.step, batch.index, row["example"], row["sample"])
+            found[rollout_id] = _rollout_object(rollout_id, row, length)
+    return [found[place.id] for place in places]
 
 
 def _table(objects: ObjectStore, batch: BatchRecord, columns: list[str] | None) -> pa.Table:
@@ -170,8 +180,7 @@ def _table(objects: ObjectStore, batch: BatchRecord, columns: list[str] | None) 
         return pq.ParquetFile(source).read(columns=columns)
 
 
-def _rollout_object(row: Json, completion_tokens: int) -> Json:
-    rollout_id = RolloutId(row["split"], row["step"], row["batch"], row["example"], row["sample"])
+def _rollout_object(rollout_id: RolloutId, row: Json, completion_tokens: int) -> Json:
     lengths = row.pop("token_chars", None)
     finite = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
     texts = {"token_texts": _cut(row["completion"], lengths)} if "tokens" in row else {}

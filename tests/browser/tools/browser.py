@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service as ChromeDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -26,8 +26,8 @@ PATIENCE_SECONDS = 90.0
 PICTURES = ROOT / "build" / "browser" / "pictures"
 _NPM = ROOT / "build" / "browser" / "npm"
 _AXE = "axe-core@4"
-_REFUSED = ("Failed to load resource: the server responded with a status of 4",)
-"""Replies that a page handles; the browser notes them none the less."""
+_HARMLESS = ("Failed to load resource: the server responded with a status of 4", "plotly.min.js 20 Applying inline style")
+"""Replies that a page handles, and a style that Plotly asks for in vain and does without."""
 
 
 @contextmanager
@@ -135,8 +135,8 @@ class Browser:
             try:
                 if value := what():
                     return value
-            except StaleElementReferenceException:
-                pass  # the page was drawn anew in between
+            except (NoSuchElementException, StaleElementReferenceException):
+                pass  # not there yet, or drawn anew in between
             assert time.monotonic() < give_up, f"waited in vain on {self.driver.current_url}:\n{self.text('body')[:3000]}"
             time.sleep(0.05)
 
@@ -176,7 +176,7 @@ class Browser:
     def complaints(self) -> list[str]:
         """What scripts have complained of since this was asked last, a refused inline style or script included."""
         entries = self.driver.get_log("browser")
-        return [entry["message"] for entry in entries if not any(known in entry["message"] for known in _REFUSED)]
+        return [entry["message"] for entry in entries if not any(known in entry["message"] for known in _HARMLESS)]
 
     def overflows(self) -> bool:
         """Whether the page is wider than its window."""

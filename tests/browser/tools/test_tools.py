@@ -60,7 +60,7 @@ def test_a_step_is_graded_again_and_compared(browser: Browser, job: Any) -> None
     browser.says("valid: python")
     browser.choose("Samples", "Step 1, training (16 samples)")
     browser.button("Grade again").click()
-    browser.says("Nothing to learn from")
+    browser.says("Nothing to learn")
     browser.says("Changed most")
 
 

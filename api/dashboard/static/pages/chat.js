@@ -75,7 +75,7 @@ function column(side, ids, chosen, changed) {
     turns.push({ role: "user", content: prompt });
     const body = { model: model.value, messages: [...(system ? [{ role: "system", content: system }] : []), ...turns], stream: true, stream_options: { include_usage: true }, ...settings };
     const text = document.createTextNode("");
-    const foot = h("p", { class: "small muted" }, "…");
+    const foot = h("p", { class: "small muted" }, "Waiting for the model. It is loaded on first use, and waits where a job holds the only device.");
     log.append(h("div", { class: "bubble user wrap" }, prompt), h("div", { class: "bubble assistant" }, h("div", { class: "wrap" }, text), foot));
     log.scrollTop = log.scrollHeight;
     const begun = performance.now();
@@ -86,7 +86,10 @@ function column(side, ids, chosen, changed) {
       for await (const chunk of eventsOf(await send("POST", "/chat/completions", { body, signal }))) {
         const choice = chunk.choices?.[0];
         if (choice?.delta?.content) {
-          first ??= performance.now();
+          if (first === null) {
+            first = performance.now();
+            replace(foot, "Writing…");
+          }
           text.appendData(choice.delta.content);
           log.scrollTop = log.scrollHeight;
         }

@@ -28,7 +28,7 @@ export async function open({ root, query, signal }) {
   function filesCard(files) {
     return card("Your files", { aside: h("span", { class: "muted small" }, count(files.length)) }, table(
       [
-        ["Name", (file) => h("div", { class: "file-name" }, button(file.filename, () => show(file), { kind: "link" }), h("code", { class: "small muted" }, file.id))],
+        ["Name", (file) => h("div", { class: "file-name" }, isDataset(file) ? button(file.filename, () => show(file), { kind: "link" }) : file.filename, h("code", { class: "small muted" }, file.id))],
         ["Size", (file) => size(file.bytes), { class: "right num" }],
         ["Purpose", (file) => file.purpose],
         ["Uploaded", (file) => time(file.created_at)],
@@ -54,7 +54,11 @@ export async function open({ root, query, signal }) {
 
   const files = await load();
   const asked = files.find((file) => file.id === query.get("file"));
-  if (asked) show(asked);
+  if (asked && isDataset(asked)) show(asked);
+}
+
+function isDataset({ filename }) {
+  return filename.toLowerCase().endsWith(".jsonl");
 }
 
 function uploadCard({ signal, done }) {

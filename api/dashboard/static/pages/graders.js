@@ -7,6 +7,7 @@ import { download } from "../lib/chart.js";
 import { figure } from "../lib/format.js";
 import { setQuery } from "../lib/router.js";
 import { graderEditor } from "./new/grader.js";
+import { programEditor } from "./graders/program.js";
 import { regradeCard } from "./graders/regrade.js";
 import { itemOf } from "./rollouts/prompt.js";
 import { words } from "./rollouts/sample.js";
@@ -17,13 +18,14 @@ const MASK = "**********";
 
 export async function open({ root, query, signal }) {
   const jobs = await all("/fine_tuning/jobs", { signal, most: 300 });
-  const editor = graderEditor({ signal });
+  const editor = graderEditor({ signal, onChange: (grader) => program.follow(grader) });
+  const program = programEditor(editor);
   const state = { job: jobs.find((job) => job.id === query.get("job")) ?? null };
   const trial = trialCard(editor, signal);
   const regrade = regradeCard({ jobs, editor, signal, query, onJob: chooseJob });
   root.append(
     pageHead("Grader playground", "Write a grader, try it on a text, and see what it would have changed in a job, before paying for a run."),
-    h("div", { class: "playground" }, card("Grader", { aside: sourceOf(jobs, query, loadFrom, editor) }, editor), h("div", { class: "stack" }, trial.element, regrade.element)),
+    h("div", { class: "playground" }, card("Grader", { aside: sourceOf(jobs, query, loadFrom, editor) }, h("div", { class: "stack" }, editor, program)), h("div", { class: "stack" }, trial.element, regrade.element)),
   );
 
   function chooseJob(job) {

@@ -34,6 +34,13 @@ export async function open({ root, params, query, signal, setTitle }) {
   const content = h("div", { class: "stack", role: "tabpanel", "aria-label": "Rollouts" });
   const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Ways to look at the rollouts" }, VIEWS.map(([key, label]) => tab(key, label)));
   const controls = stepControls(state, sampled.data, show);
+  tabs.addEventListener("keydown", ({ key }) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+    if (!step) return;
+    const next = tabs.children[(VIEWS.findIndex(([view]) => view === state.view) + step + VIEWS.length) % VIEWS.length];
+    next.focus();
+    next.click();
+  });
   root.append(tabs, controls, content);
   listenToKeys(state, signal);
 
@@ -53,7 +60,10 @@ export async function open({ root, params, query, signal, setTitle }) {
     leave = new AbortController();
     const own = leave.signal;
     setQuery({ view: state.view === "groups" ? null : state.view, split: state.split === "train" ? null : state.split, step: state.step, prompt: state.prompt });
-    for (const element of tabs.children) element.setAttribute("aria-selected", String(element.dataset.view === state.view));
+    for (const element of tabs.children) {
+      element.setAttribute("aria-selected", String(element.dataset.view === state.view));
+      element.tabIndex = element.dataset.view === state.view ? 0 : -1;
+    }
     controls.update();
     replace(content, loading());
     try {
@@ -63,7 +73,6 @@ export async function open({ root, params, query, signal, setTitle }) {
       if (error.name !== "AbortError" && !own.aborted) replace(content, errorNote(error, show));
     }
   }
-  state.show = show;
   await show();
 }
 
@@ -77,7 +86,6 @@ function startState(query, sampled) {
     step: asked !== null && steps.includes(asked) ? asked : nearest(steps, asked),
     prompt: query.has("prompt") ? Number(query.get("prompt")) : null,
     colour: query.get("colour") === "1",
-    missing: asked !== null && !steps.includes(asked) ? asked : null,
   };
 }
 
@@ -130,7 +138,7 @@ function stepControls(state, sampled, show) {
     earlier.disabled = at <= 0;
     later.disabled = at >= steps.length - 1;
     stepField.hidden = ["history", "compare"].includes(state.view);
-    split.closest(".field").hidden = state.view === "compare";
+    element.hidden = state.view === "compare";
     colour.hidden = !["groups", "history"].includes(state.view);
     element.querySelector(".keys").hidden = state.view !== "groups";
   };

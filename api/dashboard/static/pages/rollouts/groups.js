@@ -9,6 +9,7 @@ import { itemOf, promptCard, shortPrompt } from "./prompt.js";
 import { sampleCard } from "./sample.js";
 import { tokenLegend } from "./tokens.js";
 
+const ROW_HEIGHT = 76;
 const ORDERS = {
   sampled: ["As sampled", null],
   best: ["Best reward first", (group) => -(group.reward_mean ?? -Infinity)],
@@ -22,7 +23,7 @@ export async function groupsView({ job, path, state, signal, query, go }) {
   const groups = await all(`${path}/rollouts/groups`, { query: { step: state.step, split: state.split, limit: 1000 }, signal, most: 20000 });
   let shown = groups;
   let order = query.get("groups") in ORDERS ? query.get("groups") : "sampled";
-  const list = virtualList([], { height: 76, label: "Prompts of this step", render: (group) => groupRow(group, group.example === state.prompt, () => choose(group.example)) });
+  const list = virtualList([], { height: ROW_HEIGHT, label: "Prompts of this step", render: (group) => groupRow(group, group.example === state.prompt, () => choose(group.example)) });
   list.classList.add("group-list");
   const search = input({ type: "search", placeholder: "Text of the prompt", "aria-label": "Find prompts" });
   const orderBy = select(Object.entries(ORDERS).map(([key, [label]]) => [key, label]), { value: order, "aria-label": "Order of prompts" });
@@ -35,6 +36,7 @@ export async function groupsView({ job, path, state, signal, query, go }) {
     shown = groups.filter((group) => !text || group.prompt.toLowerCase().includes(text));
     if (key) shown = shown.toSorted((a, b) => key(a) - key(b));
     told.textContent = `${count(shown.length)} prompts, ${count(shown.reduce((sum, group) => sum + group.samples, 0))} samples`;
+    list.style.setProperty("--rows", `${ROW_HEIGHT * Math.max(1, shown.length) + 2}px`);
     list.setItems(shown);
   }
   search.addEventListener("input", debounced(150, filter));
@@ -66,14 +68,14 @@ export async function groupsView({ job, path, state, signal, query, go }) {
     const next = shown[Math.max(0, shown.findIndex((group) => group.example === state.prompt) + by)];
     if (!next) return;
     choose(next.example);
-    list.scrollTop = 76 * Math.max(0, shown.indexOf(next) - 2);
+    list.scrollTop = ROW_HEIGHT * Math.max(0, shown.indexOf(next) - 2);
   };
   filter();
   if (!groups.length) return empty("Nothing was sampled here", "This step has no samples of this kind. Choose another step.");
   if (!groups.some((group) => group.example === state.prompt)) state.prompt = groups[0].example;
   choose(state.prompt);
   requestAnimationFrame(() => {
-    list.scrollTop = 76 * Math.max(0, shown.findIndex((group) => group.example === state.prompt) - 2);
+    list.scrollTop = ROW_HEIGHT * Math.max(0, shown.findIndex((group) => group.example === state.prompt) - 2);
   });
   return h("div", { class: "groups" }, h("div", { class: "stack group-side" }, h("h2", { class: "visually-hidden" }, "Prompts"), search, orderBy, told, list), detail);
 }

@@ -10,9 +10,9 @@ const MARGIN = 6;
  * many there are. `reload()` of the element begins anew.
  */
 export function pagedList({ height, label, signal, nothing, fetchPage, render, onCount }) {
-  const spacer = h("div", { class: "spacer" });
+  const spacer = h("div", { class: "spacer", role: "list", "aria-label": label });
   const foot = h("div", { class: "paged-foot" });
-  const element = h("div", { class: "virtual paged", tabindex: 0, role: "list", "aria-label": label }, spacer, foot);
+  const element = h("div", { class: "virtual paged", tabindex: 0, role: "region", "aria-label": label }, spacer, foot);
   let items = [];
   let more = true;
   let fetching = 0;

@@ -49,8 +49,9 @@ export function rewardBar({ reward: value }) {
   return h("div", { class: "reward-bar", "aria-hidden": "true", vars: { "--share": 100 * value } }, h("span"));
 }
 
-function failure(kind, details) {
-  return h("div", { class: "failure" }, h("strong", {}, `Not graded: ${words(kind)}`), details && h("pre", {}, details));
+/** Why a sample has no reward. */
+export function failure(kind, details) {
+  return h("div", { class: "failure" }, h("strong", {}, `Not graded: ${words(kind)}`), details && h("pre", { tabindex: 0 }, details));
 }
 
 function parts(graded) {
