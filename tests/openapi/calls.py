@@ -30,9 +30,8 @@ def call(
     `content` is a JSON body to send in place of the good one.
     """
     values = dict(places or {})
-    path = operation.path
-    for name in operation.parameters("path"):
-        path = path.replace(f"{{{name}}}", quote(values.pop(("path", (name,)), ids[path_kind(operation, name)]), safe=""))
+    in_path = {name: values.pop(("path", (name,)), None) for name in operation.parameters("path")}
+    path = url(operation, ids, {name: value for name, value in in_path.items() if value is not None})
     query = {name: REQUIRED_QUERY[name] for name in operation.parameters("query") if name in REQUIRED_QUERY}
     sent = content if content is not None or operation.body is None else body(operation, ids)
     for (where, place), value in values.items():
@@ -42,6 +41,14 @@ def call(
             sent = replaced(sent, place, value)
     more = {"files": {"data": ("part", b"x"), "file": ("x.jsonl", b"{}\n")}} if _is_form(operation) else {"json": sent}
     return http.request(operation.method, path, params=query, **(more if operation.method == "POST" else {}))
+
+
+def url(operation: Operation, ids: Mapping[str, str], others: Mapping[str, str] | None = None) -> str:
+    """The operation's path with ids filled in, `others` by the names of their parameters."""
+    path = operation.path
+    for name in operation.parameters("path"):
+        path = path.replace(f"{{{name}}}", quote((others or {}).get(name) or ids[path_kind(operation, name)], safe=""))
+    return path
 
 
 def _is_form(operation: Operation) -> bool:

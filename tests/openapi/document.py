@@ -89,6 +89,8 @@ def holds_text(schema: Json, document: Json) -> bool:
 def within(value: Any, path: Path) -> Any:
     """What stands at a path of a JSON value; raises `LookupError`, or `TypeError` where the path leads through no container."""
     for step in path:
+        if isinstance(value, str):
+            raise TypeError("text contains no fields")
         value = value[step]
     return value
 
