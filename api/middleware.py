@@ -31,9 +31,9 @@ STALL_SECONDS = 60.0
 class ReplyHeaders:
     """The headers of every reply, and a plain 500 for what nobody caught.
 
-    `x-request-id`, `openai-organization`, `openai-processing-ms`, `openai-version`; `x-ratelimit-*` where `scope["state"]["rate"]`
-    holds what the request found left. The request's id stands in `scope["state"]["request_id"]` and beside the traceback in the
-    log, never the other way round.
+    `x-request-id`, `openai-organization`, `openai-processing-ms`, `openai-version`; `x-ratelimit-*` where
+    `scope["state"]["rate"]` holds what the request found left. The request's id stands in `scope["state"]["request_id"]` and
+    beside the traceback in the log, never the other way round.
     """
 
     def __init__(self, app: ASGIApp, organization: str) -> None:
