@@ -92,7 +92,7 @@ def test_curves_of_jobs_are_compared(browser: Browser, job: Any) -> None:
 
 
 def test_a_file_is_uploaded_checked_and_deleted(browser: Browser, tmp_path: Path) -> None:
-    name = "my <i>rows</i>.jsonl"
+    name = "my <i>rows.jsonl"
     path = tmp_path / name
     path.write_text('{"messages": [{"role": "user", "content": "good"}]}\n{"messages": 1}\nnothing\n')
     browser.open("/files")

@@ -32,7 +32,7 @@ export function promptCard(item, transcript) {
 
 /** The user's words out of a transcript or an excerpt of it, for lists. */
 export function shortPrompt(transcript) {
-  const plain = transcript.replace(/<\|?[a-z_]+\|?>/gi, "\n").replace(/\s*(assistant|model)\s*$/i, "");
+  const plain = transcript.replace(/<\|[^|<>\s]*\|>|<\/?s>|<bos>|<(start|end)_of_turn>/g, "\n").replace(/\s*(assistant|model)\s*$/i, "");
   const asked = plain.split(/\n\s*user\s*\n/i).at(-1);
   return asked.replace(/\s+/g, " ").trim() || plain.trim();
 }
