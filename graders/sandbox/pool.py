@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from graders.sandbox.calls import Collapsed
 from graders.sandbox.config import Config
 from graders.sandbox.interpreter import Interpreter, NoInterpreter, inspect
 from graders.sandbox.levels import Level
-from graders.sandbox.warm import CannotStart, Collapsed, LoadFailed, Zygote
+from graders.sandbox.warm import CannotStart, LoadFailed, Zygote
 
 WARM_ZYGOTES = 8
 _TRIAL = "def grade(sample, item): return 1"

@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from graders.sandbox import frames, streams
+from graders.sandbox.calls import Collapsed
 from graders.sandbox.levels import LEVELS, Level
 from graders.sandbox.pool import Pool
-from graders.sandbox.warm import CannotStart, Collapsed, LoadFailed
+from graders.sandbox.warm import CannotStart, LoadFailed
 
 Json = dict[str, Any]
 

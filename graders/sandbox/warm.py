@@ -6,34 +6,29 @@ import asyncio
 import contextlib
 import itertools
 import json
-import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from graders.sandbox import frames, streams
+from graders.sandbox.calls import KILL_SECONDS, Channel, Collapsed, Output
 from graders.sandbox.config import Config
+from graders.sandbox.launching import News, launch, remove
 from graders.sandbox.replies import Exit, checked_value, exit_of, program_result
 
 Json = dict[str, Any]
 
-_ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 30.0
-_KILL_SECONDS = 2.0
 _NEWS_SECONDS = 0.01
 """What was written to a pipe before a process was killed has been read by then."""
 _REPLY_BYTES = 64 * 1024
-_FLOOD_BYTES = 16 << 20
-"""A program that writes more than this to a stream finds it closed."""
 
 
 class CannotStart(Exception):
@@ -42,10 +37,6 @@ class CannotStart(Exception):
 
 class LoadFailed(Exception):
     """The grader's source failed while it was imported."""
-
-
-class Collapsed(Exception):
-    """The zygote has gone, or can no longer be trusted to answer; the call may not be the one at fault."""
 
 
 class Zygote:
@@ -60,7 +51,7 @@ class Zygote:
         self._in_flight = 0
         self._condemned = False
         assert launcher.stdout is not None
-        self._news = _News(launcher.stdout)
+        self._news = News(launcher.stdout)
 
     @classmethod
     async def start(cls, source: str, template: Config, wall_seconds: float, scratch_root: Path) -> Zygote:
@@ -71,7 +62,7 @@ class Zygote:
         scratch = tempfile.mkdtemp(dir=scratch_root)
         with theirs, load_theirs:
             config = replace(template, scratch=scratch, control=theirs.fileno(), load=load_theirs.fileno())
-            launcher = _launch(config)
+            launcher = launch(config)
         zygote = cls(launcher, control, config, wall_seconds)
         try:
             await zygote._load(load, source)
@@ -109,7 +100,7 @@ class Zygote:
             reply = await self._outcome(channel, request, nonce)
         return {**reply, "seconds": time.monotonic() - started}
 
-    async def _outcome(self, channel: _Channel, request: bytes, nonce: str) -> Json:
+    async def _outcome(self, channel: Channel, request: bytes, nonce: str) -> Json:
         try:
             async with asyncio.timeout(self._wall_seconds):
                 reply = await channel.ask(request)
@@ -123,7 +114,7 @@ class Zygote:
         if end is not None:
             return {"error": f"the grader's process ended without a result ({await self._ending(end)})"}
         try:
-            async with asyncio.timeout(_KILL_SECONDS):
+            async with asyncio.timeout(KILL_SECONDS):
                 # The call is over when its processes are gone: none may go on behind its result.
                 await channel.rest()
         except TimeoutError:
@@ -135,7 +126,7 @@ class Zygote:
         """Run one script in a fork of its own: the fields of a `ProgramResult`. Raises `Collapsed`."""
         request = frames.pack({"source": source, "stdin": stdin})
         started = time.monotonic()
-        outputs = [_Output(output_bytes), _Output(output_bytes)]
+        outputs = [Output(output_bytes), Output(output_bytes)]
         try:
             async with self._call([output.theirs for output in outputs]) as channel:
                 for output in outputs:
@@ -148,7 +139,7 @@ class Zygote:
         lasted = time.monotonic() - started
         return program_result(end, texts, lasted, out_of_memory=end is not None and await self._used_too_much(end))
 
-    async def _end_of_program(self, channel: _Channel, request: bytes, seconds: float) -> Exit | None:
+    async def _end_of_program(self, channel: Channel, request: bytes, seconds: float) -> Exit | None:
         """How it ended; None if it had to be killed for its time. Raises `Collapsed`."""
         try:
             async with asyncio.timeout(seconds):
@@ -164,7 +155,7 @@ class Zygote:
         return end
 
     @contextlib.asynccontextmanager
-    async def _call(self, attached: Sequence[int] = ()) -> AsyncIterator[_Channel]:
+    async def _call(self, attached: Sequence[int] = ()) -> AsyncIterator[Channel]:
         number = next(self._numbers)
         self._in_flight += 1
         try:
@@ -177,7 +168,7 @@ class Zygote:
                     raise
             ours.setblocking(False)
             with ours:
-                yield _Channel(number, ours)
+                yield Channel(number, ours)
         finally:
             self._in_flight -= 1
             with contextlib.suppress(Collapsed):
@@ -189,13 +180,13 @@ class Zygote:
         self._control.close()
         assert self._launcher.stdin is not None
         self._launcher.stdin.close()
-        deadline = time.monotonic() + 2 * _KILL_SECONDS
+        deadline = time.monotonic() + 2 * KILL_SECONDS
         while self._launcher.poll() is None:
             if time.monotonic() > deadline:
                 self._launcher.kill()
             await asyncio.sleep(0.005)
         self._news.close()
-        _remove(self._config.scratch)
+        remove(self._config.scratch)
 
     async def _load(self, load: socket.socket, source: str) -> None:
         reader, writer = await asyncio.open_connection(sock=load)
@@ -206,7 +197,7 @@ class Zygote:
             writer.close()
         self._tell({"loaded": True})
         try:
-            async with asyncio.timeout(_KILL_SECONDS):
+            async with asyncio.timeout(KILL_SECONDS):
                 alone = await self._news.alone()
         except TimeoutError:
             alone = False
@@ -248,11 +239,11 @@ class Zygote:
         await asyncio.sleep(_NEWS_SECONDS)
         return end.pid in self._news.out_of_memory
 
-    async def _kill(self, channel: _Channel) -> None:
+    async def _kill(self, channel: Channel) -> None:
         """Ask the zygote to kill one call. If the call outlives that, the zygote itself has to go."""
         try:
             self._tell({"kill": channel.number})
-            async with asyncio.timeout(_KILL_SECONDS):
+            async with asyncio.timeout(KILL_SECONDS):
                 await channel.rest()
         except (TimeoutError, Collapsed):
             await self.close()
@@ -263,158 +254,3 @@ class Zygote:
         except OSError:
             self._condemned = True
             raise Collapsed from None
-
-
-class _Channel:
-    """Our end of one call's channel. Plain socket calls: a stream's set-up would cost as much as all the rest here."""
-
-    def __init__(self, number: int, connection: socket.socket) -> None:
-        self.number = number
-        self._connection = connection
-        self._loop = asyncio.get_running_loop()
-
-    async def ask(self, request: bytes) -> Any:
-        """Send the request and return the next frame. Raises `BrokenFrame`, or `Collapsed` where there is none."""
-        try:
-            with contextlib.suppress(ConnectionError):  # A child may die before it has read; its status still comes.
-                await self._loop.sock_sendall(self._connection, request)
-            size = frames.size_of(await self._read(frames.HEADER.size), _REPLY_BYTES)
-            return frames.load(await self._read(size))
-        except ConnectionError:
-            # The zygote holds the other end until it has reported the child's status, so it must be gone.
-            raise Collapsed from None
-
-    async def rest(self) -> None:
-        """Until the zygote lets go of the call, which it does when the call's process has ended."""
-        with contextlib.suppress(ConnectionError):
-            while await self._loop.sock_recv(self._connection, _REPLY_BYTES):
-                pass
-
-    async def _read(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            piece = await self._loop.sock_recv(self._connection, size - len(data))
-            if not piece:
-                raise ConnectionResetError
-            data += piece
-        return data
-
-
-class _Output:
-    """One of a program's standard streams. `start` once the other end was handed over; then `text`."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._ours, self.theirs = os.pipe()
-        self._task: asyncio.Task[bytes] | None = None
-
-    def start(self) -> None:
-        """Begin to read; what is not ours to hold is closed."""
-        os.close(self.theirs)
-        self.theirs = -1
-        ours, self._ours = self._ours, -1
-        self._task = asyncio.create_task(_drain(ours, self._limit))
-
-    async def text(self) -> str:
-        """What was written, up to the limit."""
-        assert self._task is not None
-        try:
-            async with asyncio.timeout(_KILL_SECONDS):
-                return (await self._task).decode("utf-8", "replace")
-        except TimeoutError:
-            return ""
-
-    def close(self) -> None:
-        """Let go of what was not handed over."""
-        for descriptor in (self._ours, self.theirs):
-            if descriptor >= 0:
-                os.close(descriptor)
-        if self._task is not None:
-            self._task.cancel()
-
-
-async def _drain(descriptor: int, limit: int) -> bytes:
-    reader = asyncio.StreamReader()
-    pipe = os.fdopen(descriptor, "rb", 0)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-    try:
-        return await streams.read_up_to(reader, limit, _FLOOD_BYTES)
-    finally:
-        transport.close()
-
-
-class _News:
-    """What the launcher and the keeper say on standard output, a line each."""
-
-    def __init__(self, pipe: IO[bytes]) -> None:
-        self.out_of_memory: set[int] = set()
-        """What the zygote calls the processes that were ended for their use of memory."""
-        self._refusal: str | None = None
-        self._alone: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._listen(pipe))
-
-    async def alone(self) -> bool:
-        """Whether the zygote has no other threads and no children after it has loaded."""
-        return await self._alone
-
-    async def refusal(self) -> str | None:
-        """Which wall could not be built, if that is why there is no zygote."""
-        await asyncio.wait([self._task], timeout=_KILL_SECONDS)
-        return self._refusal
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._task.cancel()
-
-    async def _listen(self, pipe: IO[bytes]) -> None:
-        reader = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-        try:
-            while line := (await reader.readline()).decode("utf-8", "replace"):
-                self._hear(line.strip())
-        finally:
-            transport.close()
-            if not self._alone.done():
-                self._alone.set_result(False)
-
-    def _hear(self, line: str) -> None:
-        match line.split():
-            case ["alone" | "company" as word] if not self._alone.done():
-                self._alone.set_result(word == "alone")
-            case ["memory", pid]:
-                self.out_of_memory.add(int(pid))
-            case _ if line.startswith("{"):
-                self._refusal = json.loads(line)["refused"]
-
-
-def _launch(config: Config) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-S", "-P", "-m", "graders.sandbox.launcher", config.to_argument()],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=config.scratch,
-        env=_environment(),
-        pass_fds=(config.control, config.load),
-        start_new_session=True,
-    )
-
-
-def _environment() -> dict[str, str]:
-    # Nothing of ours. The fixed hash seed makes grading repeatable. Threads of numeric libraries would not survive the forks.
-    return {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "USER": "grader",
-        "PYTHONPATH": str(_ROOT),
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-    }
-
-
-def _remove(directory: str) -> None:
-    """With all that calls may have left in it: a separate program's work."""
-    rm = shutil.which("rm") or "/bin/rm"
-    subprocess.Popen([rm, "-rf", "--", directory], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
