@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PICTURES = ROOT / "build" / "dashboard"
 PATIENCE_SECONDS = 120
 KEY = "sk-the-browsers-own-key"
-HOSTILE = '<img src=x onerror="window.stolen=1"><script>window.stolen=1</script>&amp;{{7*7}}\u202e\'"'
+HOSTILE = '<img src=x onerror="window.stolen=1"><script>window.stolen=1</script>&amp;\u202e\'"'
 """Text that would run as a program wherever it were taken for markup."""
 
 Json = dict[str, Any]

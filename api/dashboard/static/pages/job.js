@@ -14,7 +14,7 @@ import { settingsCard } from "./job/settings.js";
 
 export const title = "Job";
 
-const MAX_POINTS = 800;
+const MAX_POINTS = 400;
 const REDRAW_MS = 600;
 const ENDED = ["succeeded", "failed", "cancelled"];
 
