@@ -22,7 +22,14 @@ def served(data_dir: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, "RFT_DATA_DIR": str(data_dir), "RFT_PORT": str(port), "RFT_API_KEY": KEY}
+    environment = {
+        **os.environ,
+        "RFT_DATA_DIR": str(data_dir),
+        "RFT_PORT": str(port),
+        "RFT_API_KEY": KEY,
+        # The demo's graders are its own: they run in the best sandbox that the machine gives, or in none.
+        "RFT_SANDBOX_LEVEL": "none",
+    }
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir.parent / "serve.log").open("wb") as log:
         process = subprocess.Popen([Path(sys.executable).parent / "rft", "serve"], env=environment, stdout=log, stderr=log)
