@@ -75,9 +75,9 @@ def test_answers_of_two_checkpoints_are_compared(browser: Browser, job: Any) -> 
     browser.open(f"/jobs/{job.id}/rollouts?view=compare")
     browser.choose("Left", "Base model (step 0)")
     browser.choose("Right", "Step 6 (checkpoint)")
-    browser.until(lambda: len(browser.all(".pair")) == 6)
-    headings = [element.text for element in browser.all(".pair h3")]
-    assert headings[:2] == ["Base model", "Step 6"]
+    # Read in one go: the page may draw its pairs anew between two looks at them.
+    headings = "return [...document.querySelectorAll('.pair h3')].map(heading => heading.textContent)"
+    browser.until(lambda: browser.driver.execute_script(headings) == ["Base model", "Step 6"] * 6)
     assert "b=6" in browser.driver.current_url
 
 
