@@ -78,7 +78,7 @@ serve: setup ## The embedded service on 127.0.0.1:8000
 
 lock: ## Renew requirements.lock from the newest versions that pyproject.toml allows
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet torch==2.13.0 --editable '.[torch,test,lint]'
+	build/lock/bin/pip install --quiet torch==2.13.0 transformers==5.19.0 --editable '.[torch,test,lint]'
 	{ head -1 requirements.lock; build/lock/bin/pip freeze --all --exclude pip --exclude touchstone-rft | sed 's/+cpu$$//'; } > build/requirements.lock
 	mv build/requirements.lock requirements.lock && rm -rf build/lock
 

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jsonschema
 import openai
 import pytest
 from openai import OpenAI
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from tests.models import tiny_model
 
@@ -33,7 +33,7 @@ class Point(BaseModel):
 class Drawing(BaseModel):
     colour: Colour
     point: Point
-    more: list[Literal["a", "b"]] | None
+    more: Annotated[list[Literal["a", "b"]], Field(max_length=4)] | None
 
 
 @pytest.fixture(scope="module")
