@@ -7,7 +7,7 @@ are signed in to by a cookie. The number of cases is shown at the session's end.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from tests.openapi.schemathesis_run import run
 from tests.openapi.world import ADMIN_KEY, World, inhabited
 
 SEED = 1
+ANOTHER_SEED = int(os.environ.get("RFT_TEST_SEED", "2"))
+"""The same in every run, so that a red run means a change; set it to look further."""
 SESSION = ("--exclude-path", "/dashboard/session")
 TENANTS = (*SESSION, "--exclude-path-regex", "^/v1/organization")
 ORGANIZATION = ("--include-path-regex", "^/v1/organization")
@@ -57,7 +59,7 @@ def test_what_others_may_send(fuzzed: World, tmp_path: Path, told: list[str]) ->
 
 @pytest.mark.heavy
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("seed", [SEED, secrets.randbelow(2**31)])
+@pytest.mark.parametrize("seed", [SEED, ANOTHER_SEED])
 def test_what_an_owner_may_send_at_length(fuzzed: World, tmp_path: Path, told: list[str], seed: int) -> None:
     check(fuzzed, tmp_path, told, fuzzed.first.key, *TENANTS, examples=80, seed=seed)
     check(fuzzed, tmp_path, told, ADMIN_KEY, *ORGANIZATION, examples=40, seed=seed)
