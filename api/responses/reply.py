@@ -103,7 +103,10 @@ def _logprob(entry: Json) -> Json:
     return {**entry, "bytes": entry["bytes"] or [], "top_logprobs": top}
 
 
-def _usage(usage: Json) -> Json:
+def _usage(usage: Json) -> Json | None:
+    """None where the model's server has not counted."""
+    if not usage:
+        return None
     return {
         "input_tokens": usage["prompt_tokens"],
         "input_tokens_details": {"cached_tokens": usage["prompt_tokens_details"]["cached_tokens"], "cache_write_tokens": 0},
