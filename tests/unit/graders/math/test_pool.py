@@ -33,16 +33,17 @@ def test_different_answers(pool: MathPool, answer: str, reference: str) -> None:
 
 
 def test_the_library_says_the_same_of_math_like_pairs(pool: MathPool) -> None:
-    pairs = [(text, reference) for text, reference in math_like() if "dollars" not in reference]
+    # Some of them: `make bench NAME=graders` compares all.
+    pairs = [(text, reference) for text, reference in math_like() if "dollars" not in reference][::4]
     ours = [verdict.equal for verdict in pool.compare([Comparison(*pair) for pair in pairs])]
     assert ours == [verify(parse(f"${reference}$"), parse(text)) for text, reference in pairs]
 
 
 def test_the_library_says_the_same_of_sums_in_words(pool: MathPool) -> None:
     rows = [
-        (f"She has {n} + {n + 1} = <<{n}+{n + 1}={2 * n + 1}>>{2 * n + 1} hats.\n#### {2 * n + 1:,}", n) for n in range(480, 520)
+        (f"She has {n} + {n + 1} = <<{n}+{n + 1}={2 * n + 1}>>{2 * n + 1} hats.\n#### {2 * n + 1:,}", n) for n in range(490, 510)
     ]
-    pairs = [*gsm8k()[:200], *((text, str(2 * n + n % 2)) for text, n in rows)]
+    pairs = [*gsm8k()[:40], *((text, str(2 * n + n % 2)) for text, n in rows)]
     ours = [verdict.equal for verdict in pool.compare([Comparison(*pair) for pair in pairs])]
     assert ours == [verify(parse(reference), parse(text)) for text, reference in pairs]
 
