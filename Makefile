@@ -25,7 +25,7 @@ build/setup.stamp: build/install.stamp
 build/install.stamp: pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; choose one with PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[torch,test,lint]'
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[torch,tracing,test,lint]'
 	@mkdir -p build && touch $@
 
 demo: setup ## Train the embedded model on a real task through the openai SDK; results in build/demo/
@@ -78,7 +78,7 @@ serve: setup ## The embedded service on 127.0.0.1:8000
 
 lock: ## Renew requirements.lock from the newest versions that pyproject.toml allows
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet torch==2.13.0 transformers==5.19.0 --editable '.[torch,test,lint]'
+	build/lock/bin/pip install --quiet torch==2.13.0 transformers==5.19.0 --editable '.[torch,tracing,test,lint]'
 	{ head -1 requirements.lock; build/lock/bin/pip freeze --all --exclude pip --exclude touchstone-rft | sed 's/+cpu$$//'; } > build/requirements.lock
 	mv build/requirements.lock requirements.lock && rm -rf build/lock
 
