@@ -15,8 +15,9 @@ from core.jobs.ranking import best_first
 from core.jobs.sql_leases import fenced
 from core.jobs.sql_rows import append_event, fail, move
 from core.jobs.types import BatchRecord, JobCommand, JobStatus, Json, Lease, NewCheckpoint, StateRecord, StepRecord, Wish
-from core.jobs.usage import added
+from core.jobs.usage import added, amounts
 from core.tables import BatchRow, CheckpointRow, JobRow, StateRow, StepRow, TunedModelRow
+from core.usage import count
 
 STATES_KEPT = 2
 """Training states of a job: the newest, and one to fall back on where its objects are found damaged."""
@@ -65,6 +66,7 @@ class SqlJournal:
                 )
                 append_event(session, job, record.message, now, kind="metrics", data=record.metrics)
                 _count(job, record, now)
+                count(session, job.project_id, now, amounts(job.base_model, record))
             return _wish(job)
 
     def keep_state(self, state: StateRecord) -> Sequence[str]:

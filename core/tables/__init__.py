@@ -19,6 +19,7 @@ from core.tables.jobs import (
 from core.tables.outbox import OutboxRow
 from core.tables.sessions import SessionRow
 from core.tables.uploads import UploadPartRow, UploadRow
+from core.tables.usage import UsageRow
 from core.tables.webhooks import WebhookDeliveryRow, WebhookEndpointRow
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "TunedModelRow",
     "UploadPartRow",
     "UploadRow",
+    "UsageRow",
     "WebhookDeliveryRow",
     "WebhookEndpointRow",
 ]

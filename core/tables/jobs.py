@@ -45,6 +45,8 @@ class JobRow(Base):
     """Names the job's validations as an eval; set at the first claim of a job that has a validation file."""
     initial_checkpoint_id: Mapped[str | None]
     """The checkpoint that training goes on from; None for the base model itself. It stays until the job has ended."""
+    traceparent: Mapped[str | None]
+    """The span of the create call, as W3C's Trace Context writes it, where traces are kept (`core.telemetry.tracing`)."""
     __table_args__ = (
         Index("jobs_by_time", "project_id", "created_at", "id"),
         Index("jobs_by_status", "status", "created_at", "id"),
