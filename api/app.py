@@ -45,7 +45,7 @@ from core.settings import Settings
 from core.storage.build import open_store
 from core.uploads import MAX_PART_BYTES
 from graders.judges.pool import JudgePool
-from graders.sandbox.client import SandboxClient
+from graders.sandbox.service import open_sandbox
 
 MAX_JSON_BYTES = 8 * 1024 * 1024
 FORM_OVERHEAD_BYTES = 64 * 1024
@@ -117,7 +117,7 @@ def _context(settings: Settings) -> Context:
         rates=SharedRates(settings.redis_url) if settings.redis_url else LocalRates(),
         limits=Limits.default(settings),
         models=models,
-        sandbox=SandboxClient(settings.grader_python, minimum=settings.sandbox_level),
+        sandbox=open_sandbox(settings),
         sampler=SamplerClient(sampler),
         judges=JudgePool(models, sampler),
         grading=CapacityLimiter(MAX_GRADING),

@@ -30,7 +30,7 @@ from core.uploads import UploadStore
 from core.webhooks.store import WebhookStore
 from graders.judges.pool import JudgePool
 from graders.parts import GraderParts
-from graders.sandbox.client import SandboxClient
+from graders.sandbox.client import GraderClient
 
 LOOKUP_THREADS = 3
 """Of each kind, behind a database that is asked over a network: while one waits for its answer, the next asks."""
@@ -84,7 +84,7 @@ class Context:
     limits: Limits
     """Of a project that has none of its own."""
     models: ModelRegistry
-    sandbox: SandboxClient
+    sandbox: GraderClient
     sampler: SamplerClient
     judges: JudgePool
     grading: CapacityLimiter

@@ -11,6 +11,7 @@ from cli import graders, jobs, keys, models, projects
 from cli.client import CommandFailed
 from cli.doctor import doctor
 from cli.download import download
+from cli.grader import grader
 from cli.output import errors
 from cli.serve import serve, work
 from core.errors import RftError
@@ -24,6 +25,7 @@ commands = typer.Typer(
 )
 commands.command()(serve)
 commands.command("worker")(work)
+commands.command()(grader)
 commands.add_typer(jobs.app, name="jobs")
 commands.add_typer(graders.app, name="graders")
 commands.command()(download)

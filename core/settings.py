@@ -38,7 +38,8 @@ class Settings(BaseSettings):
     database_url: str = ""
     object_store_url: str = ""
     redis_url: str | None = None
-    """Where several API processes share rate limits; a single one needs none."""
+    """With it, processes on many machines make up one service: Celery's queues, wake-ups and shared rate limits live there. What
+    is in it may be lost at any time."""
     models: Path | None = None
     """A YAML file: served base models, their sources, aliases. Without it the embedded default model is served."""
     model_dir: Path = Path()
@@ -46,8 +47,17 @@ class Settings(BaseSettings):
 
     lease_seconds: float = Field(default=30.0, gt=0)
     poll_seconds: float = Field(default=0.5, gt=0)
+    look_seconds: float = Field(default=5.0, gt=0)
+    """How often the workers of a distributed service look at the database by themselves, where nothing in Redis wakes them."""
+    worker_models: str = ""
+    """Ids of the base models that this machine's worker may run, with commas in between; all where empty."""
+    worker_memory_gb: float | None = Field(default=None, gt=0)
+    """Memory of this machine's device: models that need more (`device_memory_gb` in RFT_MODELS) are left to other workers."""
     grader_python: str | None = None
     """The interpreter of python graders; the service's own where unset."""
+    grader_socket: Path | None = None
+    """The unix socket of a grader service (`rft grader`) that runs python graders and programs; where unset, each process that
+    needs one starts its own."""
     sandbox_level: Literal["none", "process", "strict"] = "process"
     """The least isolation under which python graders and programs may run. They get the best that the host gives."""
     allow_private_urls: bool = False

@@ -10,24 +10,25 @@ from graders.base import Grader
 from graders.build import build
 from graders.judges.pool import JudgePool
 from graders.parts import GraderParts
-from graders.sandbox.client import SandboxClient
+from graders.sandbox.service import open_sandbox
 from graders.spec import normalised, parse
 from worker.metrics import GraderName, grader_names
 
 
 class Reward:
-    """The grader of a configuration; the processes behind it start when they are first needed.
+    """The grader of a project's configuration; the processes behind it start when they are first needed.
 
     Raises `RftError` where the configuration is wrong, or names a judge that is none here.
     """
 
-    def __init__(self, settings: Settings, models: ModelRegistry, config: object) -> None:
+    def __init__(self, settings: Settings, models: ModelRegistry, project_id: str, config: object) -> None:
         spec = parse(config)
         self._sampler = sampler_service(settings)
         self._judges = JudgePool(models, self._sampler)
         self._outbound = Outbound(allow_private=settings.allow_private_urls)
+        self._sandbox = open_sandbox(settings)
         parts = GraderParts(
-            lambda: SandboxClient(settings.grader_python, minimum=settings.sandbox_level),
+            lambda: self._sandbox.for_tenant(project_id),
             self._judges,
             self._outbound,
             settings.allow_private_urls,
@@ -39,6 +40,7 @@ class Reward:
     def close(self) -> None:
         """End everything; what is still being asked for comes to nothing. May be called again."""
         self.grader.close()
+        self._sandbox.close()
         self._judges.close()
         self._sampler.close()
         self._outbound.close()

@@ -95,7 +95,7 @@ class Runner:
         policy = self._policy(job, plan, base)
         train = self._prompts(job.training_file, MAX_TRAINING_ROWS, chat, plan, policy)
         valid = self._prompts(job.validation_file, MAX_VALIDATION_ROWS, chat, plan, policy) if job.validation_file else []
-        reward = Reward(self._settings, models, job.reinforcement["grader"])
+        reward = Reward(self._settings, models, job.project_id, job.reinforcement["grader"])
         grading = GradingPool(reward.grader, FailureWatch(plan.grader_error_limit))
         keeper = PolicyKeeper(
             lease=self._lease, policy=policy, objects=self._objects, journal=self._journal, history=self._history

@@ -1,7 +1,8 @@
-"""The client of the grader process, which it starts on first use and owns."""
+"""The client of a grader process, and the one that starts the process on first use and owns it."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import time
@@ -9,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from core.errors import RftError, Unavailable
 from core.processes import SocketService
@@ -37,40 +38,31 @@ class Enforced:
     refused: dict[str, str]
 
 
-class SandboxClient:
-    """Runs python graders and programs in a grader process of its own. Safe to use from several threads.
+class GraderServer(Protocol):
+    """Where a grader process listens: `core.processes.SocketService`, or the address of one that others run."""
 
-    `python` is the interpreter of user code (3.11 or newer; this service's own where None), `wall_seconds` the limit for one
-    call of a grader and for loading a source, `parallel` the calls at a time (the machine's cores where None), `memory_bytes`
-    the memory of each call. Calls run at the strongest level that the machine gives, and not at all below `minimum`; `level`
-    asks for exactly one instead. Calls of two tenants never share a process: see `for_tenant`.
+    def ensure(self) -> Path:
+        """The path of its socket. Raises `Unavailable`."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class GraderClient:
+    """Runs python graders and programs in a grader process. Safe to use from several threads.
+
+    Calls of two tenants never share a process: see `for_tenant`. Where the process dies, work is sent again after each of
+    `pauses`, in seconds; after `silence_seconds` without a word from it nothing more is awaited.
     """
 
-    def __init__(
-        self,
-        python: str | None = None,
-        wall_seconds: float = 120.0,
-        *,
-        parallel: int | None = None,
-        memory_bytes: int = 2 << 30,
-        minimum: str = Level.PROCESS,
-        level: str | None = None,
-    ) -> None:
-        options = ["--python", python or sys.executable, "--wall", str(wall_seconds), "--memory", str(memory_bytes)]
-        options += [] if parallel is None else ["--parallel", str(parallel)]
-        options += ["--minimum", minimum] if level is None else ["--level", level]
-        self._service = SocketService(
-            [sys.executable, "-P", "-m", "graders.sandbox.server", "{socket}", *options],
-            # Nothing of the owner's environment: it holds keys.
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": str(_ROOT), "LANG": "C.UTF-8"},
-        )
+    def __init__(self, server: GraderServer, *, pauses: Sequence[float] = _PAUSES, silence_seconds: float | None = None) -> None:
+        self._server = server
+        self._pauses = pauses
+        self._silence_seconds = silence_seconds
         self._idle: deque[socket.socket] = deque()
         """Connections that no thread uses now."""
-
-    @property
-    def server_pid(self) -> int | None:
-        """The grader process, once it was started."""
-        return self._service.pid
+        self._busy: set[socket.socket] = set()
+        self._closings = 0
 
     def for_tenant(self, tenant: str) -> TenantSandbox:
         """The same grader process for one project: its calls share no process with those of others."""
@@ -99,9 +91,13 @@ class SandboxClient:
         self.enforced()
 
     def close(self) -> None:
-        """End the grader process."""
+        """Close the connections, and end the process where it is our own. What is under way comes to nothing."""
+        self._closings += 1
         self._forget_connections()
-        self._service.close()
+        for connection in list(self._busy):
+            with contextlib.suppress(OSError):  # its thread is done with it just now
+                connection.shutdown(socket.SHUT_RDWR)
+        self._server.close()
 
     def _ask(self, message: Json) -> Any:
         answer = self._deliver(frames.pack(message))
@@ -110,27 +106,41 @@ class SandboxClient:
         return answer
 
     def _deliver(self, request: bytes) -> Any:
-        """The grader process may die under a request: `ensure` starts another, and grading twice does no harm."""
-        for pause in _PAUSES:
+        """The grader process may die under a request: another one takes it, and grading twice does no harm."""
+        closings = self._closings
+        for pause in self._pauses:
             try:
                 return self._exchange(request)
+            except TimeoutError:
+                raise SandboxUnavailable("the grader process does not answer") from None
             except (OSError, frames.BrokenFrame) as error:
+                if closings != self._closings:
+                    raise SandboxUnavailable("the sandbox was closed meanwhile") from None
                 failure = error
                 # Its socket may accept for a moment longer than it lives.
                 time.sleep(pause)
-        raise SandboxUnavailable(f"the grader process died: {failure}") from failure
+        raise SandboxUnavailable(f"the grader process is gone: {failure}") from failure
 
     def _exchange(self, request: bytes) -> Any:
         connection = self._idle_connection() or self._connect()
         try:
-            connection.sendall(request)
-            answer = frames.receive(connection)
+            answer = self._answer(connection, request)
         except BaseException:
             connection.close()
             self._forget_connections()
             raise
         self._idle.append(connection)
         return answer
+
+    def _answer(self, connection: socket.socket, request: bytes) -> Any:
+        self._busy.add(connection)
+        try:
+            connection.sendall(request)
+            while "alive" in (answer := frames.receive(connection)):
+                pass
+            return answer
+        finally:
+            self._busy.discard(connection)
 
     def _idle_connection(self) -> socket.socket | None:
         try:
@@ -144,31 +154,75 @@ class SandboxClient:
 
     def _connect(self) -> socket.socket:
         try:
-            path = self._service.ensure()
+            path = self._server.ensure()
         except Unavailable as error:
             raise SandboxUnavailable(error.message) from error
         connection = socket.socket(socket.AF_UNIX)
-        connection.connect(str(path))
+        connection.settimeout(self._silence_seconds)
+        try:
+            connection.connect(str(path))
+            self._greet(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _greet(self, connection: socket.socket) -> None:
+        """What comes first on a new connection."""
+
+
+class SandboxClient(GraderClient):
+    """Runs python graders and programs in a grader process of its own.
+
+    `python` is the interpreter of user code (3.11 or newer; this service's own where None), `wall_seconds` the limit for one
+    call of a grader and for loading a source, `parallel` the calls at a time (the machine's cores where None), `memory_bytes`
+    the memory of each call. Calls run at the strongest level that the machine gives, and not at all below `minimum`; `level`
+    asks for exactly one instead.
+    """
+
+    def __init__(
+        self,
+        python: str | None = None,
+        wall_seconds: float = 120.0,
+        *,
+        parallel: int | None = None,
+        memory_bytes: int = 2 << 30,
+        minimum: str = Level.PROCESS,
+        level: str | None = None,
+    ) -> None:
+        options = ["--python", python or sys.executable, "--wall", str(wall_seconds), "--memory", str(memory_bytes)]
+        options += [] if parallel is None else ["--parallel", str(parallel)]
+        options += ["--minimum", minimum] if level is None else ["--level", level]
+        self._service = SocketService(
+            [sys.executable, "-P", "-m", "graders.sandbox.server", "{socket}", *options],
+            # Nothing of the owner's environment: it holds keys.
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": str(_ROOT), "LANG": "C.UTF-8"},
+        )
+        super().__init__(self._service)
+
+    @property
+    def server_pid(self) -> int | None:
+        """The grader process, once it was started."""
+        return self._service.pid
 
 
 @dataclass(frozen=True)
 class TenantSandbox:
-    """One project's part of a `SandboxClient`, which stays its owner's to close."""
+    """One project's part of a `GraderClient`, which stays its owner's to close."""
 
-    client: SandboxClient
+    client: GraderClient
     tenant: str
 
     def run(self, source: str, calls: Sequence[tuple[Json, Json]]) -> list[SandboxReply]:
-        """As `SandboxClient.run`."""
+        """As `GraderClient.run`."""
         return self.client.run(source, calls, tenant=self.tenant)
 
     def execute(self, programs: Sequence[Program]) -> list[ProgramResult]:
-        """As `SandboxClient.execute`."""
+        """As `GraderClient.execute`."""
         return self.client.execute(programs, tenant=self.tenant)
 
     def check(self) -> None:
-        """As `SandboxClient.check`."""
+        """As `GraderClient.check`."""
         self.client.check()
 
     def close(self) -> None:

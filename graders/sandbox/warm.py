@@ -168,7 +168,13 @@ class Zygote:
                     raise
             ours.setblocking(False)
             with ours:
-                yield Channel(number, ours)
+                channel = Channel(number, ours)
+                try:
+                    yield channel
+                except asyncio.CancelledError:
+                    # Nobody waits for it any more.
+                    await self._kill(channel)
+                    raise
         finally:
             self._in_flight -= 1
             with contextlib.suppress(Collapsed):

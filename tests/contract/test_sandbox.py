@@ -12,10 +12,18 @@ import pytest
 from graders.base import Sandbox, SandboxReply
 from graders.sandbox.client import SandboxClient, SandboxUnavailable
 from graders.sandbox.levels import LEVELS
+from graders.sandbox.service import ServiceClient
+from tests.grader_service import grader_service
 
 
-@pytest.fixture(scope="module", params=LEVELS)
+@pytest.fixture(scope="module", params=[*LEVELS, "service"])
 def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    if request.param == "service":
+        with grader_service() as service:
+            client = ServiceClient(service.path)
+            yield client.for_tenant("proj_a")
+            client.close()
+        return
     client = SandboxClient(wall_seconds=60, level=request.param)
     yield client
     client.close()
