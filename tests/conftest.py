@@ -28,8 +28,8 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No `RFT_` variable of the caller and no `.env` of the checkout reaches a test or its child processes."""
-    for name in [name for name in os.environ if name.startswith("RFT_")]:
+    """No `RFT_` or `AWS_` variable of the caller and no `.env` of the checkout reaches a test or its child processes."""
+    for name in [name for name in os.environ if name.startswith(("RFT_", "AWS_"))]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     get_settings.cache_clear()
@@ -71,6 +71,25 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
         connection.execute(f'CREATE DATABASE "{name}"')
         yield _with_database(postgres_url, name)
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Where an S3 server answers."""
+    from tests import s3
+
+    with s3.serving() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def s3_url(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """`RFT_OBJECT_STORE_URL` of a new bucket; the environment says where its server is."""
+    from tests import s3
+
+    for name, value in {**s3.VARIABLES, "AWS_ENDPOINT_URL": s3_endpoint}.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{s3.new_bucket(s3_endpoint)}/objects"
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,11 @@ class ObjectStore(Protocol):
         """Write an object, replacing any before it. Raises `TooLarge` past `max_bytes`, `StorageFull` where there is no room."""
 
     def open(self, key: ObjectKey) -> BinaryIO:
-        """A reader over the whole object, to be closed by the caller; raises `KeyError` where there is none."""
+        """A reader over the whole object, to be closed by the caller; raises `KeyError` where there is none.
+
+        What it reads is of one object. Where a store keeps none for its readers, reading raises `KeyError` once it is deleted, and
+        `CorruptObject` once it is replaced.
+        """
 
     def stream(self, key: ObjectKey, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
         """The object's bytes in chunks; raises `KeyError` before the first where there is none."""
@@ -66,3 +70,9 @@ class ObjectStore(Protocol):
 
     def written_at(self, key: ObjectKey) -> float:
         """When the object was written, in unix seconds by the store's clock; raises `KeyError` where there is none."""
+
+    def sweep(self, *, min_age: float) -> int:
+        """Remove what writers that died left unfinished at least `min_age` seconds ago; returns how many. No key names it.
+
+        A store that cannot tell the dead from the living goes by the age alone.
+        """

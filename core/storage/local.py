@@ -16,6 +16,7 @@ import hashlib
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -100,16 +101,16 @@ class LocalObjectStore:
         with self.open(key) as source:
             return os.fstat(source.fileno()).st_mtime
 
-    def sweep(self) -> int:
-        """Remove the temporary files of writers that died; returns how many. Files being written are left alone."""
+    def sweep(self, *, min_age: float) -> int:
+        """Remove temporary files of writers that died, `min_age` seconds old; returns how many. Those of the living stay."""
+        newest = time.time() - min_age
         removed = 0
         with self._walk((_TEMPORARY,)) as directory:
             with os.scandir(directory) as entries:
                 names = [entry.name for entry in entries]
             for name in names:
                 with suppress(FileNotFoundError, BlockingIOError):
-                    _remove_unlocked(directory, name)
-                    removed += 1
+                    removed += _remove_unlocked(directory, name, newest)
         return removed
 
     @contextmanager
@@ -185,12 +186,18 @@ def _create_locked(directory: int) -> tuple[str, int]:
         os.close(target)  # a sweep took it between creation and lock
 
 
-def _remove_unlocked(directory: int, name: str) -> None:
-    """Remove a temporary file; raises `BlockingIOError` where its writer is alive, `FileNotFoundError` where it is gone."""
+def _remove_unlocked(directory: int, name: str, newest: float) -> bool:
+    """Remove a temporary file unless it was written after `newest`; whether it was removed.
+
+    Raises `BlockingIOError` where its writer is alive, `FileNotFoundError` where it is gone.
+    """
     target = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
         fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(target).st_mtime > newest:
+            return False
         os.unlink(name, dir_fd=directory)
+        return True
     finally:
         os.close(target)
 

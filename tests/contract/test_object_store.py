@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -12,14 +13,26 @@ import pytest
 
 from core.errors import TooLarge
 from core.storage.base import ObjectKey, ObjectStore
-from core.storage.local import LocalObjectStore
+from core.storage.build import open_store
+from core.storage.s3_upload import PART_BYTES
 
 KEY = ObjectKey.of("proj_a", "files", "file-1")
 
 
-@pytest.fixture(params=["local"])
+LARGE = 2 * PART_BYTES + 3
+"""Bytes of an object that no store writes or reads with one request."""
+
+
+@pytest.fixture(params=["local", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return LocalObjectStore(tmp_path / "objects")
+    url = (tmp_path / "objects").as_uri() if request.param == "local" else request.getfixturevalue("s3_url")
+    return open_store(url)
+
+
+def large(chunk_bytes: int = 1_000_003) -> Iterator[bytes]:
+    """`LARGE` bytes that differ from place to place."""
+    body = random.Random(0).randbytes(LARGE)
+    return (body[start : start + chunk_bytes] for start in range(0, LARGE, chunk_bytes))
 
 
 def read(store: ObjectStore, key: ObjectKey) -> bytes:
@@ -49,6 +62,44 @@ def test_put_tells_key_size_and_hash(store: ObjectStore) -> None:
 def test_an_object_may_be_empty(store: ObjectStore) -> None:
     assert store.put(KEY, []).bytes == 0
     assert read(store, KEY) == b""
+
+
+def test_a_large_object_comes_back_as_it_was(store: ObjectStore) -> None:
+    store.put(KEY, large())
+    assert b"".join(store.stream(KEY)) == b"".join(large())
+
+
+def test_put_tells_size_and_hash_of_a_large_object(store: ObjectStore) -> None:
+    stored = store.put(KEY, large())
+    assert (stored.bytes, stored.sha256) == (LARGE, hashlib.sha256(b"".join(large())).hexdigest())
+
+
+def test_a_reader_of_a_large_object_goes_where_it_is_sent(store: ObjectStore) -> None:
+    store.put(KEY, large())
+    body = b"".join(large())
+    with store.open(KEY) as source:
+        for place in (LARGE - 5, 3, LARGE // 2):
+            source.seek(place)
+            assert source.read(10) == body[place : place + 10]
+
+
+def test_an_object_may_be_made_of_another(store: ObjectStore) -> None:
+    store.put(KEY, large())
+    other = ObjectKey.of("proj_a", "files", "file-2")
+    store.put(other, store.stream(KEY))
+    assert b"".join(store.stream(other)) == b"".join(large())
+
+
+def test_a_reader_finds_lines_of_text(store: ObjectStore) -> None:
+    store.put(KEY, [b"one\ntw", b"o\nthree"])
+    with store.open(KEY) as source:
+        assert list(source) == [b"one\n", b"two\n", b"three"]
+
+
+def test_an_empty_object_has_a_reader_at_its_end(store: ObjectStore) -> None:
+    store.put(KEY, [])
+    with store.open(KEY) as source:
+        assert source.read(1) == b""
 
 
 def test_a_second_put_replaces_the_first(store: ObjectStore) -> None:
@@ -169,6 +220,24 @@ def test_a_broken_source_leaves_nothing(store: ObjectStore) -> None:
     with pytest.raises(ConnectionResetError):
         store.put(KEY, failing_after(b"half"))
     assert keys(store, "proj_a") == set()
+
+
+def test_a_broken_source_of_a_large_object_leaves_nothing_to_sweep(store: ObjectStore) -> None:
+    with pytest.raises(ConnectionResetError):
+        store.put(KEY, failing_after(*large()))
+    assert (keys(store, "proj_a"), store.sweep(min_age=0)) == (set(), 0)
+
+
+def test_a_large_object_past_the_limit_leaves_nothing_to_sweep(store: ObjectStore) -> None:
+    with pytest.raises(TooLarge):
+        store.put(KEY, large(), max_bytes=LARGE - 1)
+    assert (keys(store, "proj_a"), store.sweep(min_age=0)) == (set(), 0)
+
+
+def test_a_sweep_leaves_what_is_written(store: ObjectStore) -> None:
+    store.put(KEY, large())
+    store.sweep(min_age=0)
+    assert keys(store, "proj_a") == {str(KEY)}
 
 
 def test_an_object_is_invisible_until_it_is_whole(store: ObjectStore) -> None:

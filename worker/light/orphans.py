@@ -52,7 +52,9 @@ class OrphanObjects:
         self._clock = clock
 
     def run(self) -> None:
-        """One walk over all projects."""
+        """One walk over all projects, and over what writers began and did not end."""
+        if unfinished := self._objects.sweep(min_age=self._min_age):
+            log.info("%d unfinished objects deleted", unfinished)
         for project_id in self._all(ProjectRow.project_id, select(ProjectRow.project_id)):
             self._sweep_named_by_id(project_id, "files", FileRow.id)
             self._sweep_named_by_id(project_id, "uploads", UploadPartRow.id)

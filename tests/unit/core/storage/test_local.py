@@ -185,12 +185,12 @@ def test_a_killed_writer_leaves_no_object(store: LocalObjectStore, slow_writer: 
 def test_a_killed_writer_is_swept(store: LocalObjectStore, slow_writer: subprocess.Popen[str]) -> None:
     os.kill(slow_writer.pid, signal.SIGKILL)
     slow_writer.wait()
-    assert store.sweep() == 1
+    assert store.sweep(min_age=0) == 1
     assert temporary_files(store) == []
 
 
 def test_a_living_writer_is_not_swept(store: LocalObjectStore, slow_writer: subprocess.Popen[str]) -> None:
-    assert store.sweep() == 0
+    assert store.sweep(min_age=0) == 0
     assert len(temporary_files(store)) == 1
 
 
