@@ -55,7 +55,7 @@ class ObjectStore(Protocol):
     def open(self, key: ObjectKey) -> BinaryIO:
         """A reader over the whole object, to be closed by the caller; raises `KeyError` where there is none.
 
-        What it reads is of one object. Where a store keeps none for its readers, reading raises `KeyError` once it is deleted, and
+        What it reads is of one object. Where a store keeps none for readers, reading raises `KeyError` once it is deleted, and
         `CorruptObject` once it is replaced.
         """
 
