@@ -36,7 +36,7 @@ from graders.sandbox.warm import CannotStart, LoadFailed
 
 Json = dict[str, Any]
 
-ALIVE_SECONDS = 5.0
+ALIVE_SECONDS = 2.0
 """How often a client hears that its batch is being worked on."""
 
 
@@ -138,6 +138,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
     with listen(arguments.socket, shared=arguments.service) as listener:
         await asyncio.start_unix_server(Server(pool, arguments.parallel).serve_client, sock=listener)
         await (end_of_service() if arguments.service else end_of_standard_input())
+    if arguments.service:
+        os.unlink(arguments.socket)
     await pool.close()
     shutil.rmtree(scratch, ignore_errors=True)
     # Calls in flight go too: their launchers read end of file as this process ends.
