@@ -34,7 +34,7 @@ def run() -> list[Check]:
     for _ in range(ROUNDS):
         result = _side([sys.executable, "-m", "benchmarks.our_sampling"], OUR_BATCHES)
         ours, products = ours + result["seconds"], products + result["products"]
-        vllm += _side([_vllm_python(), peers.HERE / "vllm_sampling.py"], PEER_BATCHES)["seconds"]
+        vllm += _side([vllm_python(), peers.HERE / "vllm_sampling.py"], PEER_BATCHES)["seconds"]
     our_speed, peer_speed, limit = (PROMPTS * SAMPLES * TOKENS / statistics.median(side) for side in (ours, vllm, products))
     return [
         Check("tokens", our_speed, peer_speed, "tokens/s", our_speed / peer_speed),
@@ -44,7 +44,7 @@ def run() -> list[Check]:
     ]
 
 
-def _vllm_python() -> Path:
+def vllm_python() -> Path:
     """The interpreter of the environment in which the vLLM engine is tested, made at first use."""
     subprocess.run(["make", "--quiet", "build/envs/vllm.stamp"], cwd=ROOT, check=True)
     return ROOT / "build" / "envs" / "vllm" / "bin" / "python"
