@@ -16,8 +16,9 @@ from typing import Any
 
 import torch
 
-from worker.policy.lora_policy import LoraPolicy, UpdateConfig
+from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import FUSED, PolicyModel, load_model
+from worker.policy.trained import UpdateConfig
 from worker.rollout.base import PromptGroup, SamplingParams
 from worker.rollout.torch import TorchEngine
 from worker.seeds import sample_seed

@@ -19,8 +19,9 @@ import torch
 from worker.policy.advantages import Baseline, group_advantages
 from worker.policy.base import TrainGroup
 from worker.policy.chat import ChatTokenizer
-from worker.policy.lora_policy import LoraPolicy, UpdateConfig
+from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import load_model
+from worker.policy.trained import UpdateConfig
 from worker.rollout.base import PromptGroup, SamplingParams
 from worker.rollout.torch import TorchEngine
 from worker.seeds import sample_seed

@@ -18,8 +18,9 @@ import torch
 
 from benchmarks.check import Check
 from worker.policy.base import TrainGroup
-from worker.policy.lora_policy import LoraPolicy, UpdateConfig
+from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import FUSED, PolicyModel, load_model
+from worker.policy.trained import UpdateConfig
 
 MODEL = Path(__file__).parents[1] / "build" / "models" / "smollm2-135m-instruct"
 PROMPT, GROUPS, SAMPLES, TOKENS, ROUNDS = 48, 4, 8, 40, 5

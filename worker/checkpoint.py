@@ -96,14 +96,14 @@ class PolicyKeeper:
     def save_checkpoint(self, step: int, model_name: str, metrics: Json, valid_reward: float | None) -> None:
         """Make a checkpoint of the policy; the best `KEEP_BEST` and this one stay."""
         with _scratch() as directory:
-            self._policy.save_adapter(directory)
+            self._policy.save_checkpoint(directory)
             self._keep_checkpoint(directory, step, model_name, metrics, valid_reward)
 
     def hold(self) -> None:
         """Put the policy's weights aside before an update, for `save_held_checkpoint`. Replaces what was held before."""
         with _room_for_files():
             self._held = self._held or tempfile.TemporaryDirectory(prefix="rft-held-")
-            self._policy.save_adapter(Path(self._held.name))
+            self._policy.save_checkpoint(Path(self._held.name))
 
     def close(self) -> None:
         """Let go of what is put aside."""

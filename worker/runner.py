@@ -41,8 +41,9 @@ from worker.grading import FailureWatch, GradingPool
 from worker.loop import LoopParts, TrainingLoop
 from worker.policy.chat import ChatTokenizer
 from worker.policy.lora import Adapter
-from worker.policy.lora_policy import LoraPolicy, UpdateConfig
+from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import PolicyModel, load_model
+from worker.policy.trained import UpdateConfig
 from worker.reward import Reward
 from worker.rollout.build import build_engine
 from worker.sampling import BatchSampler, LetGo, Prompt

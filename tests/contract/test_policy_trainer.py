@@ -13,11 +13,14 @@ from safetensors.torch import load_file
 from tests.models import tiny_model
 from worker.policy.base import PolicyTrainer, TrainGroup, UpdateStats
 from worker.policy.forward import completion_logprobs, pack
-from worker.policy.lora_policy import LoraPolicy, UpdateConfig, micro_batches
+from worker.policy.full_policy import FullPolicy
+from worker.policy.lora_policy import LoraPolicy
 from worker.policy.losses import LOSSES
+from worker.policy.micro_batches import micro_batches
 from worker.policy.model import PolicyModel, load_model
+from worker.policy.trained import TrainedPolicy, UpdateConfig
 
-Make = Callable[..., LoraPolicy]
+Make = Callable[..., TrainedPolicy]
 TEMPERATURE = 0.9
 
 
@@ -26,16 +29,19 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> PolicyModel:
     return load_model(tiny_model(tmp_path_factory.mktemp("tiny")))
 
 
-@pytest.fixture(params=["lora"])
+@pytest.fixture(params=["lora", "full"])
 def make(request: pytest.FixtureRequest, model: PolicyModel) -> Make:
-    def policy(**config) -> LoraPolicy:
+    def lora(**config) -> TrainedPolicy:
         return LoraPolicy.fresh(model, rank=4, alpha=8.0, seed=1, config=UpdateConfig(**{"learning_rate": 0.01, **config}))
 
-    return policy
+    def full(**config) -> TrainedPolicy:
+        return FullPolicy(model, UpdateConfig(**{"learning_rate": 0.001, **config}))
+
+    return lora if request.param == "lora" else full
 
 
 def group(
-    policy: LoraPolicy, prompt: Sequence[int], advantages: Sequence[float], *, length: int = 6, seed: int = 0
+    policy: TrainedPolicy, prompt: Sequence[int], advantages: Sequence[float], *, length: int = 6, seed: int = 0
 ) -> TrainGroup:
     """Completions of differing length with the policy's own log-probabilities."""
     generator = torch.Generator().manual_seed(seed)
@@ -44,13 +50,13 @@ def group(
     return TrainGroup(tuple(prompt), tuple(completions), tuple(map(tuple, rows)), tuple(advantages))
 
 
-def logprobs(policy: LoraPolicy, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> list[list[float]]:
+def logprobs(policy: TrainedPolicy, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> list[list[float]]:
     with torch.no_grad():
         flat, _ = completion_logprobs(policy.merged, pack([(prompt, completions)]), TEMPERATURE)
     return [row.tolist() for row in flat.split([len(completion) for completion in completions])]
 
 
-def groups(policy: LoraPolicy) -> list[TrainGroup]:
+def groups(policy: TrainedPolicy) -> list[TrainGroup]:
     return [
         group(policy, (1, 2, 3), (1.0, -1.0, 0.5, -0.5), seed=1),
         group(policy, tuple(range(50)), (-1.5, 0.5, 1.0, 0.0), seed=2),
@@ -59,8 +65,14 @@ def groups(policy: LoraPolicy) -> list[TrainGroup]:
 
 
 def saved(policy: PolicyTrainer, directory: Path) -> dict[str, torch.Tensor]:
-    policy.save_adapter(directory)
-    return load_file(directory / "adapter_model.safetensors")
+    policy.save_checkpoint(directory)
+    (tensors,) = directory.glob("*.safetensors")
+    return load_file(tensors)
+
+
+def flat(policy: TrainedPolicy) -> torch.Tensor:
+    """All parameters."""
+    return torch.cat([parameter.detach().flatten() for parameter in policy._parameters])
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -150,18 +162,17 @@ def test_the_gradient_does_not_depend_on_how_a_step_is_cut(
     make: Make, monkeypatch: pytest.MonkeyPatch, loss: str, kl_coef: float
 ) -> None:
     figures: list[UpdateStats] = []
-    adapters = []
+    ends = []
     for tokens in (10_000, 40, 1):
-        monkeypatch.setattr("worker.policy.lora_policy.MICRO_BATCH_TOKENS", tokens)
+        monkeypatch.setattr("worker.policy.trained.MICRO_BATCH_TOKENS", tokens)
         # Plain descent: Adam's first step would show the gradient's signs alone.
         policy = make(loss=loss, kl_coef=kl_coef)
-        policy._optimizer = torch.optim.SGD(policy.adapter.parameters(), lr=0.1)
+        policy._optimizer = torch.optim.SGD(policy._parameters, lr=0.1)
         figures += [policy.update(groups(policy), TEMPERATURE) for _ in range(2)]
-        adapters.append(torch.cat([parameter.detach().flatten() for parameter in policy.adapter.parameters()]))
-    start = torch.cat([parameter.detach().flatten() for parameter in make().adapter.parameters()])
-    moved = (adapters[0] - start).norm()
-    for adapter in adapters[1:]:
-        assert (adapter - adapters[0]).norm() <= 1e-5 * moved
+        ends.append(flat(policy))
+    moved = (ends[0] - flat(make())).norm()
+    for end in ends[1:]:
+        assert (end - ends[0]).norm() <= 1e-5 * moved
     for one, other in zip(figures[:2] * 2, figures[2:], strict=True):
         assert one.loss == pytest.approx(other.loss, rel=1e-4, abs=1e-6)
         assert one.grad_norm == pytest.approx(other.grad_norm, rel=1e-4)

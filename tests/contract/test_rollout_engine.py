@@ -11,8 +11,9 @@ from core.response_format import ResponseFormat
 from tests.models import VOCABULARY, byte_tokenizer, tiny_model
 from worker.policy.base import TrainGroup
 from worker.policy.forward import completion_logprobs, pack
-from worker.policy.lora_policy import LoraPolicy, UpdateConfig
+from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import PolicyModel, load_model
+from worker.policy.trained import UpdateConfig
 from worker.rollout.base import Completion, PromptGroup, RolloutEngine, SamplingParams, StopReason
 from worker.rollout.guide import Guides
 from worker.rollout.torch import TorchEngine

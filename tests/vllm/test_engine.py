@@ -13,8 +13,9 @@ import pytest
 from tests.contract.test_rollout_engine import *  # noqa: F403  - the promises of every engine
 from tests.contract.test_rollout_engine import GROUPS, PARAMS, flat
 from worker.canary import LIMITS, Canary, OutOfSync
-from worker.policy.lora_policy import LoraPolicy, UpdateConfig
+from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import PolicyModel, load_model
+from worker.policy.trained import UpdateConfig
 from worker.rollout.base import Completion, PromptGroup, RolloutEngine, SamplingParams
 from worker.rollout.vllm import VllmEngine
 from worker.rollout.vllm_process import VllmOptions

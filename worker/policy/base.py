@@ -21,32 +21,41 @@ class TrainGroup:
 
 @dataclass(frozen=True)
 class UpdateStats:
-    """What one update did, in means over its completion tokens unless said otherwise."""
+    """What one update did, in means over its completion tokens unless said otherwise. What is not a finite number is None."""
 
-    loss: float
-    policy_loss: float
-    kl: float
+    loss: float | None
+    policy_loss: float | None
+    kl: float | None
     """To the reference policy; 0 where its weight is 0 and it is not computed."""
-    entropy: float
+    entropy: float | None
     clip_fraction: float
     """Share of what the loss clips (tokens, or whole completions) that its clip held back."""
-    ratio_max: float
+    ratio_max: float | None
     """The largest |log ratio| between trainer and sampler before the update."""
-    grad_norm: float
+    grad_norm: float | None
     """Before clipping."""
     tokens: int
     skipped: bool
-    """No group carried a gradient, or the gradient was not finite: the weights stay as they were."""
+    """No group carried a gradient, or loss or gradient were not finite: the weights stay as they were. With several inner epochs,
+    those from the first that is not finite are left out."""
+    not_finite: bool = False
+    """Loss or gradient were not finite."""
+    micro_batch_tokens: tuple[int, ...] = ()
+    """Where the passes over the samples were cut, one number a pass. Decides the last bits."""
 
 
 class PolicyTrainer(Protocol):
     """Owns the trained weights."""
 
-    def update(self, groups_P: Sequence[TrainGroup], temperature: float) -> UpdateStats:
-        """One optimizer step. Deterministic on CPU: the same groups in the same order give the same bits."""
+    def update(self, groups_P: Sequence[TrainGroup], temperature: float, cuts: Sequence[int] = ()) -> UpdateStats:
+        """One optimizer step. Deterministic on CPU: the same groups in the same order give the same bits.
 
-    def save_adapter(self, directory: Path) -> None:
-        """Write the adapter as `peft` loads it."""
+        An update that is done again is given the `micro_batch_tokens` of the first time as `cuts`: then its bits are the same
+        also where memory was short. Raises `OutOfMemory` where not even single completions fit.
+        """
+
+    def save_checkpoint(self, directory: Path) -> None:
+        """Write what others load: an adapter as `peft` does, or a whole model as `transformers` does."""
 
     def save_state(self, directory: Path) -> None:
         """Write all that `load_state` needs to go on bit by bit: safetensors and JSON only."""

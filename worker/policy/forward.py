@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
+from worker.policy.logits import TokenLogprobs
 from worker.policy.lora import Adapter, LoraLinear
 from worker.policy.model import DecoderConfig, Layer, Weights
 
@@ -84,9 +87,9 @@ def rope_table(config: DecoderConfig, positions: Tensor) -> tuple[Tensor, Tensor
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Apply rotary embeddings to [N, heads, head_dim]."""
+    """Apply rotary embeddings to [N, heads, head_dim], in float32 at least."""
     low, high = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([-high, low], dim=-1) * sin
+    return (x * cos + torch.cat([-high, low], dim=-1) * sin).to(x.dtype)
 
 
 def project_qkv(config: DecoderConfig, layer: Layer, qkv: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -104,7 +107,8 @@ class AdaptedLinear(torch.autograd.Function):
     """x W'^T with the merged W' = W + scale * B A, and gradients for A and B.
 
     With dY the output's gradient: dX = dY W', dB = scale * dY^T (X A^T), dA = scale * (dY B)^T X. The merged matrix is the one
-    that sampling uses, so sampler and trainer cannot drift apart, and the adapter costs nothing in the forward pass.
+    that sampling uses, so sampler and trainer cannot drift apart, and the adapter costs nothing in the forward pass. A and B stay
+    in float32 and are rounded to the type of X where that is another.
     """
 
     @staticmethod
@@ -115,13 +119,15 @@ class AdaptedLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
-        x, merged, a, *b = ctx.saved_tensors
+        x, merged, *adapter = ctx.saved_tensors
+        a, *b = (matrix.to(x.dtype) for matrix in adapter)
         low_parts = (x @ a.T).split(b[0].shape[1], dim=1)
         grad_parts = grad.split([part.shape[0] for part in b], dim=1)
         grad_low = torch.cat([piece @ part for piece, part in zip(grad_parts, b, strict=True)], dim=1)
         grad_b = [(piece.T @ low).mul_(ctx.scale) for piece, low in zip(grad_parts, low_parts, strict=True)]
         grad_x = grad @ merged if ctx.needs_input_grad[0] else None
-        return grad_x, None, None, (grad_low.T @ x).mul_(ctx.scale), *grad_b
+        grad_a = (grad_low.T @ x).mul_(ctx.scale)
+        return grad_x, None, None, *(slope.to(matrix.dtype) for slope, matrix in zip((grad_a, *grad_b), adapter, strict=True))
 
 
 class _ToGrid(torch.autograd.Function):
@@ -188,75 +194,62 @@ def attention(packed: Pack, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return torch.cat(outputs)
 
 
+def decoder_layer(
+    config: DecoderConfig,
+    layer: Layer,
+    x: Tensor,
+    packed: Pack,
+    rope: tuple[Tensor, Tensor],
+    *,
+    loras: dict[str, LoraLinear] | None = None,
+    scale: float = 1.0,
+    cache: list[tuple[Tensor, Tensor]] | None = None,
+) -> Tensor:
+    """One layer over the hidden states [N, hidden] of a pack. With `loras` (already merged into `layer`) it trains them alone."""
+
+    def linear(x: Tensor, name: str) -> Tensor:
+        matrix = getattr(layer, name)
+        if loras is None:
+            return F.linear(x, matrix)
+        out: Tensor = AdaptedLinear.apply(x, matrix, scale, loras[name].a, *loras[name].b)  # type: ignore[no-untyped-call]
+        return out
+
+    normed = F.rms_norm(x, (config.hidden,), layer.attn_norm, config.norm_eps)
+    q, k, v = project_qkv(config, layer, linear(normed, "qkv"), *rope)
+    if cache is not None:
+        cache.append((k, v))
+    x = x + linear(attention(packed, q, k, v), "out")
+    gate, up = linear(F.rms_norm(x, (config.hidden,), layer.mlp_norm, config.norm_eps), "gate_up").chunk(2, dim=-1)
+    return x + linear(F.silu(gate) * up, "down")
+
+
 def hidden_states(
-    weights: Weights, packed: Pack, adapter: Adapter | None = None, cache: list[tuple[Tensor, Tensor]] | None = None
+    weights: Weights,
+    packed: Pack,
+    adapter: Adapter | None = None,
+    cache: list[tuple[Tensor, Tensor]] | None = None,
+    *,
+    recompute: bool = False,
 ) -> Tensor:
     """Final hidden states [N, hidden] of a pack.
 
     With an adapter (already merged into `weights`) the result carries gradients for it. A `cache` list receives every layer's
-    keys and values [N, kv_heads, d].
+    keys and values [N, kv_heads, d]. `recompute` keeps one hidden state a layer for the gradient and computes the rest again.
     """
     config = weights.config
-    cos, sin = rope_table(config, packed.positions)
+    rope = rope_table(config, packed.positions)
     x = F.embedding(packed.tokens, weights.embed)
-
-    def linear(x: Tensor, i: int, name: str) -> Tensor:
-        matrix = getattr(weights.layers[i], name)
-        if adapter is None:
-            return F.linear(x, matrix)
-        lora: LoraLinear = adapter.layers[i][name]
-        out: Tensor = AdaptedLinear.apply(x, matrix, adapter.scale, lora.a, *lora.b)  # type: ignore[no-untyped-call]
-        return out
-
     for i, layer in enumerate(weights.layers):
-        normed = F.rms_norm(x, (config.hidden,), layer.attn_norm, config.norm_eps)
-        q, k, v = project_qkv(config, layer, linear(normed, i, "qkv"), cos, sin)
-        if cache is not None:
-            cache.append((k, v))
-        x = x + linear(attention(packed, q, k, v), i, "out")
-        gate, up = linear(F.rms_norm(x, (config.hidden,), layer.mlp_norm, config.norm_eps), i, "gate_up").chunk(2, dim=-1)
-        x = x + linear(F.silu(gate) * up, i, "down")
+        loras, scale = (None, 1.0) if adapter is None else (adapter.layers[i], adapter.scale)
+        compute = partial(decoder_layer, config, layer, packed=packed, rope=rope, loras=loras, scale=scale, cache=cache)
+        x = checkpoint(compute, x, use_reentrant=False, preserve_rng_state=False) if recompute else compute(x)
     return F.rms_norm(x, (config.hidden,), weights.norm, config.norm_eps)
 
 
-class TokenLogprobs(torch.autograd.Function):
-    """log softmax(h W^T / temperature)[target] and the entropy, in chunks of rows: [tokens, vocabulary] is never whole.
-
-    The gradient by h is (W[target] - softmax W) / temperature times a scalar a row, so it is computed with the forward pass,
-    while a chunk's logits exist, and kept as [tokens, hidden]. The entropy carries no gradient; neither does W.
-    """
-
-    CHUNK = 128
-
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:  # noqa: D102
-        logprobs, entropy = hidden.new_empty(len(targets)), hidden.new_empty(len(targets))
-        slope = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        for begin in range(0, len(targets), TokenLogprobs.CHUNK):
-            rows = slice(begin, begin + TokenLogprobs.CHUNK)
-            logits = (hidden[rows] @ head.T).div_(temperature)
-            chosen = logits.gather(1, targets[rows, None])[:, 0]
-            norm = logits.logsumexp(dim=1)
-            logprobs[rows] = chosen - norm
-            probs = (logits - norm[:, None]).exp_()
-            entropy[rows] = norm - torch.linalg.vecdot(probs, logits)
-            if slope is not None:
-                slope[rows] = (head[targets[rows]] - probs @ head).div_(temperature)
-        if slope is not None:
-            ctx.save_for_backward(slope)
-        ctx.mark_non_differentiable(entropy)
-        return logprobs, entropy
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor, _entropy: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
-        (slope,) = ctx.saved_tensors
-        return grad[:, None] * slope, None, None, None
-
-
 def completion_logprobs(
-    weights: Weights, packed: Pack, temperature: float, adapter: Adapter | None = None
+    weights: Weights, packed: Pack, temperature: float, adapter: Adapter | None = None, *, recompute: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Log-probability and entropy of every completion token of a pack, in order, at a temperature."""
-    hidden = hidden_states(weights, packed, adapter)[packed.sources]
+    hidden = hidden_states(weights, packed, adapter, recompute=recompute)[packed.sources]
     result: tuple[Tensor, Tensor] = TokenLogprobs.apply(hidden, weights.head, packed.targets, temperature)  # type: ignore[no-untyped-call]
     return result

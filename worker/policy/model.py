@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +89,26 @@ class Weights:
             self, layers=[replace(layer, **{name: getattr(layer, name).clone() for name in FUSED}) for layer in self.layers]
         )
 
-    def merged_with(self, adapter_directory: Path) -> Weights:
-        """A copy with a PEFT adapter merged in; `self` stays as it was."""
-        from worker.policy.lora import Adapter
+    def copy(self, dtype: torch.dtype) -> Weights:
+        """The same weights in this type, in memory of their own. Tied matrices stay tied."""
 
-        merged = self.copy_linears()
-        Adapter.read(adapter_directory, self).merge(self, merged)
-        return merged
+        def fresh(tensor: Any) -> Any:
+            return None if tensor is None else tensor.detach().to(dtype, copy=True)
+
+        embed = fresh(self.embed)
+        return Weights(
+            config=self.config,
+            embed=embed,
+            head=embed if self.head is self.embed else fresh(self.head),
+            norm=fresh(self.norm),
+            layers=[Layer(**{field.name: fresh(getattr(layer, field.name)) for field in fields(Layer)}) for layer in self.layers],
+        )
+
+    def tensors(self) -> list[Tensor]:
+        """Every tensor once, in a fixed order."""
+        ends = [self.embed, *([] if self.head is self.embed else [self.head]), self.norm]
+        values = (getattr(layer, field.name) for layer in self.layers for field in fields(Layer))
+        return [*ends, *(tensor for tensor in values if tensor is not None)]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from core.storage.base import ObjectKey, ObjectStore
 from worker.policy.chat import ChatTokenizer
 from worker.policy.export import write_merged
 from worker.policy.model import PolicyModel, Weights, load_model
+from worker.policy.tuned import tuned_weights
 from worker.rollout.guide import Guides
 
 KEEP_BASES = 1
@@ -88,9 +89,10 @@ class Engine:
         self._merged: Recent[Weights] = Recent(KEEP_MERGED)
 
     def serve(self, base_model: str, manifest_key: str | None) -> Served:
-        """The base model, or a copy of it with the adapter of this manifest merged in.
+        """The base model, or what the checkpoint of this manifest makes of it.
 
-        Raises `NotFound` for an unknown model, `Unavailable` for one that is not prepared, `CorruptObject` for a damaged adapter.
+        Raises `NotFound` for an unknown model, `Unavailable` for one that is not prepared, `CorruptObject` for a damaged
+        checkpoint.
         """
         base = self._base(base_model)
         weights = base.model.weights
@@ -129,10 +131,10 @@ class Engine:
         return self._bases.get(listed.id, load)
 
     def _merge(self, base: _Base, manifest_key: str) -> Weights:
-        with tempfile.TemporaryDirectory(prefix="adapter-") as scratch:
-            adapter = Path(scratch) / "adapter"
-            manifest.fetch(self._store, ObjectKey.parse(manifest_key), adapter)
-            return base.model.weights.merged_with(adapter)
+        with tempfile.TemporaryDirectory(prefix="checkpoint-") as scratch:
+            directory = Path(scratch) / "checkpoint"
+            manifest.fetch(self._store, ObjectKey.parse(manifest_key), directory)
+            return tuned_weights(base.model, directory)
 
     def _sweep_exports(self) -> None:
         self._merged_directory.mkdir(parents=True, exist_ok=True)

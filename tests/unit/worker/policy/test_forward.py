@@ -10,7 +10,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from tests.models import random_model
-from worker.policy.forward import TokenLogprobs, completion_logprobs, hidden_states, pack
+from worker.policy.forward import completion_logprobs, hidden_states, pack
+from worker.policy.logits import TokenLogprobs
 from worker.policy.lora import Adapter
 from worker.policy.model import PolicyModel, UnsupportedModel, load_model, named_tensors
 
