@@ -80,7 +80,7 @@ def _step_seconds(grader: Grader, ends_from: float) -> float:
             journal=_Journal(),  # type: ignore[arg-type]
             history=_History(),  # type: ignore[arg-type]
         )
-        seconds = [sampler.run(Wanted("train", step, prompts, SAMPLES)).seconds for step in range(ROUNDS)]
+        seconds = [sampler.run(Wanted("train", step, prompts, SAMPLES, policy_version=0)).seconds for step in range(ROUNDS)]
         sampler.close()
     return statistics.median(seconds)
 

@@ -47,15 +47,18 @@ class Canary:
         self._engine, self._policy, self._temperature, self._limit = engine, policy, temperature, limit
         self._sequences: Sequences = ()
 
-    def before_update(self, sequences: Sequences) -> None:
+    def before_update(self, sequences: Sequences, *, in_use: bool = False) -> None:
         """Take sequences from the job's first batch, with a first look at them; then the engine makes room for the update.
+
+        Not one that is `in_use` meanwhile.
 
         Raises `OutOfSync`.
         """
         if not self._sequences:
             self._sequences = [sequence for sequence in sequences if sequence[1]][:: max(1, len(sequences) // ROWS)][:ROWS]
             self.check()
-        self._engine.rest()
+        if not in_use:
+            self._engine.rest()
 
     def check(self) -> float | None:
         """The largest difference of the two sides' log-probabilities; None before there is anything to compare.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
 from time import monotonic
 from typing import Any
 
@@ -15,15 +14,15 @@ from core.jobs.history import History
 from core.jobs.plan import Plan
 from core.jobs.types import StepRecord, Wish
 from graders.base import GradeError
+from worker.ahead import Ahead
 from worker.canary import Canary
 from worker.checkpoint import PolicyKeeper
+from worker.drawing import Drawn, StepDrawer
 from worker.grading import GraderFailing
 from worker.metrics import GraderName, Timing, step_message, step_metrics
-from worker.policy.base import PolicyTrainer, TrainGroup, UpdateStats
-from worker.rollout.base import RolloutEngine, StopReason
-from worker.rollouts import Rollout
+from worker.policy.base import PolicyTrainer, UpdateStats
+from worker.rollout.base import RolloutEngine
 from worker.sampling import BatchSampler, LetGo, Prompt, Sampled, Wanted
-from worker.seeds import batch_of_step
 
 Json = dict[str, Any]
 
@@ -60,6 +59,8 @@ class TrainingLoop:
         self._committed = -1
         self._durations: list[float] = []
         self._sync_difference: float | None = None
+        self._drawer = StepDrawer(parts.plan, parts.job_seed, parts.train, parts.sampler)
+        self._ahead = Ahead(self._drawer.draw, parts.sampler.stop) if parts.plan.max_staleness else None
 
     def run(self) -> None:
         """All steps up to the plan's last. Raises `LetGo` when the job is paused, `LeaseLost` when it is no longer ours.
@@ -84,6 +85,9 @@ class TrainingLoop:
             self._pause_for(failure)
             self._keep_for_resume()
             raise LetGo from failure
+        finally:
+            if self._ahead:
+                self._ahead.close()
 
     def _pause_for(self, failure: GraderFailing) -> None:
         """Rather than train on what is left of the grades. After a resume the batch is sampled and graded again."""
@@ -100,21 +104,28 @@ class TrainingLoop:
 
     def _step(self, step: int) -> None:
         parts, plan, begin = self._parts, self._parts.plan, monotonic()
-        rows = batch_of_step(parts.job_seed, step, plan.train_rows, plan.batch_size)
-        train = parts.sampler.run(Wanted("train", step, [parts.train[row] for row in rows], plan.samples_per_prompt))
+        drawn = (self._ahead and self._ahead.take(step)) or self._drawer.draw(step, self._updates)
         if step > self._committed and self._may_be_paused_behind(step):
             parts.keeper.hold()
         update_begin = monotonic()
         if parts.canary:
-            parts.canary.before_update([(parts.train[r.example].tokens_T, r.completion.tokens_T) for r in train.rollouts])
-        update = parts.policy.update(train_groups(train.rollouts, parts.train, plan.overlong), plan.temperature)
+            sampled = [(parts.train[r.example].tokens_T, r.completion.tokens_T) for r in drawn.sampled.rollouts]
+            parts.canary.before_update(sampled, in_use=self._ahead is not None)
+        if self._ahead and step < plan.total_steps:
+            self._ahead.begin(step + 1, self._updates)
+        update = parts.policy.update(drawn.groups, plan.temperature)
+        training = monotonic() - update_begin
+        trouble = self._ahead.settle() if self._ahead else None
         parts.engine.sync()
         self._sync_difference = parts.canary.check() if parts.canary else None
         self._updates = step
-        training = monotonic() - update_begin
         if step > self._committed:
+            if trouble and self._evaluates(step):
+                raise trouble
             valid = self._evaluate(step) if self._evaluates(step) else None
-            self._commit(step, train, valid, update, begin=begin, training=training)
+            self._commit(step, drawn, valid, update, begin=begin, training=training)
+        if trouble:
+            raise trouble
         if step < plan.total_steps:
             parts.keeper.save_state_when_due(step)
 
@@ -127,19 +138,19 @@ class TrainingLoop:
         return step % self._parts.plan.eval_interval == 0 or step == self._parts.plan.total_steps
 
     def _evaluate(self, step: int) -> Sampled:
-        return self._parts.sampler.run(Wanted("valid", step, self._parts.valid, self._parts.plan.eval_samples))
+        return self._parts.sampler.run(Wanted("valid", step, self._parts.valid, self._parts.plan.eval_samples, self._updates))
 
     def _commit(
         self,
         step: int,
-        train: Sampled | None,
+        drawn: Drawn | None,
         valid: Sampled | None,
         update: UpdateStats | None,
         *,
         begin: float,
         training: float,
     ) -> None:
-        parts = self._parts
+        parts, train = self._parts, drawn.sampled if drawn else None
         seconds = monotonic() - begin
         metrics = step_metrics(
             step=step,
@@ -151,6 +162,8 @@ class TrainingLoop:
             update=update,
             timing=Timing(train.seconds if train else 0.0, training, valid.seconds if valid else 0.0, seconds),
             sync_difference=self._sync_difference,
+            staleness=step - 1 - drawn.policy_version if drawn else None,
+            replacement=drawn.replacement if drawn else None,
         )
         if step > 0 and valid is not None:
             parts.keeper.save_checkpoint(
@@ -211,33 +224,13 @@ class TrainingLoop:
         if step <= 0:
             return
         is_current = step == self._updates
-        if is_current:
+        if is_current and (self._ahead is None or self._ahead.has(step + 1)):
             keeper.save_state(step)
         metrics = next((m for m in self._parts.history.steps() if m["step"] == step), None)
         if metrics is not None and step not in {checkpoint.step for checkpoint in self._parts.history.checkpoints()}:
             save = keeper.save_checkpoint if is_current else keeper.save_held_checkpoint
             reward = metrics["full_valid_mean_reward"]
             save(step, f"{self._parts.checkpoint_stem}{step}", checkpoint_metrics(metrics), reward)
-
-
-def train_groups(rollouts: Sequence[Rollout], prompts: Sequence[Prompt], overlong: str) -> list[TrainGroup]:
-    """The samples that take part in the update: those with a grade, and with `mask` those that ended by themselves."""
-    groups = []
-    for example, members in groupby(rollouts, key=lambda rollout: rollout.example):
-        kept = [
-            member
-            for member in members
-            if member.advantage is not None and not (overlong == "mask" and member.completion.stop_reason is StopReason.LENGTH)
-        ]
-        groups.append(
-            TrainGroup(
-                prompts[example].tokens_T,
-                tuple(member.completion.tokens_T for member in kept),
-                tuple(member.completion.logprobs_T for member in kept),
-                tuple(member.advantage for member in kept if member.advantage is not None),
-            )
-        )
-    return groups
 
 
 def checkpoint_metrics(metrics: Json) -> Json:

@@ -14,6 +14,7 @@ from typing import Any
 
 from core.reasoning import reasoning_share
 from graders.base import FailureKind, Grade, GradeError, TokenUsage, total_usage
+from worker.drawing import Replacement
 from worker.policy.base import UpdateStats
 from worker.rollout.base import StopReason
 from worker.rollouts import Result, Rollout
@@ -79,6 +80,8 @@ def step_metrics(
     update: UpdateStats | None,
     timing: Timing,
     sync_difference: float | None = None,
+    staleness: int | None = None,
+    replacement: Replacement | None = None,
 ) -> Json:
     """The whole tree of one step."""
     splits = {"train": train, "valid": valid}
@@ -108,6 +111,8 @@ def step_metrics(
             "valid_graded": _of(valid, _graded),
             "update": asdict(update) if update else None,
             "sync_difference": sync_difference,
+            "staleness": staleness,
+            "dynamic_sampling": asdict(replacement) if replacement else None,
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         },
     }

@@ -40,6 +40,7 @@ SCHEMA = pa.schema(
         ("grade_seconds", pa.float64()),
         ("usage", pa.string()),
         ("advantage", pa.float64()),
+        ("policy_version", pa.int32()),
     ]
 )
 
@@ -74,6 +75,8 @@ class Batch:
     step: int
     index: int
     rollouts: tuple[Rollout, ...]
+    policy_version: int | None = None
+    """Updates in the weights that sampled it; None where that was not kept."""
 
     def groups(self) -> Iterator[tuple[int, list[Rollout]]]:
         """(example, its rollouts) in the order they were sampled."""
@@ -84,8 +87,9 @@ class Batch:
 def write(batch: Batch) -> bytes:
     """The batch as a Parquet file."""
     columns = {name: [] for name in SCHEMA.names}  # type: dict[str, list[Any]]
+    own = {"step": batch.step, "split": batch.split, "batch": batch.index, "policy_version": batch.policy_version}
     for rollout in batch.rollouts:
-        for name, value in {"step": batch.step, "split": batch.split, "batch": batch.index, **_row(rollout)}.items():
+        for name, value in {**own, **_row(rollout)}.items():
             columns[name].append(value)
     sink = io.BytesIO()
     pq.write_table(pa.table(columns, schema=SCHEMA), sink, compression="zstd")
@@ -96,7 +100,8 @@ def read(stream: BinaryIO) -> Batch:
     """The inverse of `write`."""
     rows = pq.read_table(stream, schema=SCHEMA).to_pylist()
     first = rows[0]
-    return Batch(first["split"], first["step"], first["batch"], tuple(_rollout(row) for row in rows))
+    rollouts = tuple(_rollout(row) for row in rows)
+    return Batch(first["split"], first["step"], first["batch"], rollouts, first["policy_version"])
 
 
 def _row(rollout: Rollout) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Event
 from time import monotonic
 from typing import Any, Protocol
 
@@ -26,6 +27,10 @@ from worker.spelling import Spelling
 
 class LetGo(Exception):
     """The job was paused: save what there is and release the lease. Not an error."""
+
+
+class SamplingStopped(Exception):
+    """Nobody wants the batches under way any more."""
 
 
 class Chat(Protocol):
@@ -58,11 +63,15 @@ class Wanted:
     step: int
     prompts: Sequence[Prompt]
     samples: int
+    policy_version: int
+    """Updates in the engine's weights."""
+    first_index: int = 0
+    """Of its batches among the step's."""
 
     def batches(self, max_rows: int) -> Iterator[tuple[int, Sequence[Prompt]]]:
         """Cut into sampling batches of whole groups, at most `max_rows` rows (or one group) each. Depends on the plan alone."""
         size = max(1, max_rows // self.samples)
-        for index, begin in enumerate(range(0, len(self.prompts), size)):
+        for index, begin in enumerate(range(0, len(self.prompts), size), self.first_index):
             yield index, self.prompts[begin : begin + size]
 
 
@@ -85,6 +94,9 @@ class Sampled:
     def rollouts(self) -> list[Rollout]:
         """All rollouts in order."""
         return rollouts.samples(self.batches)
+
+    def __add__(self, other: Sampled) -> Sampled:
+        return Sampled(self.batches + other.batches, self.seconds + other.seconds)
 
 
 class BatchSampler:
@@ -110,6 +122,11 @@ class BatchSampler:
         self._spelling = Spelling(chat.text)
         self._keeping = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keeping")
         self._params = SamplingParams(plan.max_completion_tokens, plan.temperature, plan.top_p, response_format)
+        self._stopped = Event()
+
+    def stop(self) -> None:
+        """End a `run` on another thread with `SamplingStopped`, at the next completion's end."""
+        self._stopped.set()
 
     def close(self) -> None:
         """Wait for the grading under way."""
@@ -145,6 +162,8 @@ class BatchSampler:
         as_json = self._params.response_format is not None
 
         def grade(group: int, member: int, completion: Completion) -> None:
+            if self._stopped.is_set():
+                raise SamplingStopped
             text = self._chat.text(completion.tokens_T)
             answers[group, member] = Answer(text, self._grading.submit(sample_of(prompts[group].item, text, as_json=as_json)))
 
@@ -165,7 +184,8 @@ class BatchSampler:
         answers: Mapping[tuple[int, int], Answer],
     ) -> tuple[Batch, Wish]:
         """Wait for a batch's grades, then keep it."""
-        batch = Batch(wanted.split, wanted.step, index, tuple(self._graded(wanted, prompts, completions, answers)))
+        graded = tuple(self._graded(wanted, prompts, completions, answers))
+        batch = Batch(wanted.split, wanted.step, index, graded, wanted.policy_version)
         self._grading.accept([rollout.result for rollout in batch.rollouts])
         key = ObjectKey.of(
             self._lease.project_id,

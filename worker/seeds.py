@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,6 +17,13 @@ def derive(*parts: int | str) -> int:
 def sample_seed(job_seed: int, split: str, step: int, example: int, sample: int) -> int:
     """The seed of one completion. Validation always passes step 0: the same luck at every evaluation, so curves compare."""
     return derive(job_seed, split, step, example, sample)
+
+
+def replacement_rows(job_seed: int, step: int, rows: int, used: Sequence[int]) -> list[int]:
+    """The rows that a step may turn to beside its own, in an order of its own."""
+    order = np.random.Generator(np.random.Philox(key=derive(job_seed, "replacement", step))).permutation(rows)
+    taken = set(used)
+    return [int(row) for row in order if int(row) not in taken]
 
 
 def batch_of_step(job_seed: int, step: int, rows: int, batch_size: int) -> list[int]:

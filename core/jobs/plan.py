@@ -73,6 +73,15 @@ CLIPS: dict[str, tuple[float, float]] = {"gspo": (3e-4, 4e-4), "cispo": (0.2, 4.
 DEFAULT_CLIP = (0.2, 0.28)
 
 
+class DynamicSampling(BaseModel):
+    """Groups whose rewards are all the same are replaced by groups of other prompts (Yu et al. 2025, arXiv:2503.14476)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_rounds: int = Field(ge=1, le=16)
+    """How often a step may replace what still has no spread."""
+
+
 class Options(BaseModel):
     """Our own options, the object `touchstone` of a create body. Unknown keys are refused."""
 
@@ -99,6 +108,9 @@ class Options(BaseModel):
     final_checkpoint: Literal["best", "last"] = "best"
     budget_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Pauses the job when its training has taken this long."""
+    dynamic_sampling: DynamicSampling | None = None
+    max_staleness: int = Field(default=0, ge=0, le=1)
+    """Updates that the sampling policy may lack: with 1 the next step is sampled while the policy is updated."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +146,10 @@ class Plan:
     final_checkpoint: str
     budget_seconds: float | None
     sampling_rows: int
+    # What plans of earlier versions do not have:
+    replacement_rounds: int = 0
+    """How often a step may replace groups without spread."""
+    max_staleness: int = 0
 
     @classmethod
     def from_json(cls, value: Json) -> Plan:
@@ -167,6 +183,8 @@ class Plan:
             "grader_error_limit": self.grader_error_limit,
             "final_checkpoint": self.final_checkpoint,
             "budget_seconds": self.budget_seconds,
+            "dynamic_sampling": {"max_rounds": self.replacement_rounds} if self.replacement_rounds else None,
+            "max_staleness": self.max_staleness,
         }
 
 
@@ -211,4 +229,6 @@ def resolve(hyperparameters: Hyperparameters, options: Options, *, train_rows: i
         final_checkpoint=options.final_checkpoint,
         budget_seconds=options.budget_seconds,
         sampling_rows=SAMPLING_ROWS,
+        replacement_rounds=options.dynamic_sampling.max_rounds if options.dynamic_sampling else 0,
+        max_staleness=options.max_staleness,
     )

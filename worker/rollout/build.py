@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Literal
 
@@ -25,7 +26,8 @@ def build_engine(
     Raises `JobFailure` where vLLM is asked for and not installed, `EngineLost` where it cannot be started.
     """
     if base.engine == "torch":
-        return TorchEngine(policy, chat.stop_ids, lambda: chat.guides(policy.model.config.vocab)), None
+        guides = partial(chat.guides, policy.model.config.vocab)
+        return TorchEngine(policy, chat.stop_ids, guides, ahead=plan.max_staleness > 0), None
     if find_spec("vllm") is None:
         raise JobFailure(f"Model {base.id} asks for the engine vllm, which is not installed here.", code="engine_not_installed")
     from worker.rollout.vllm import VllmEngine

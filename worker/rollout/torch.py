@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import fields
+
+import torch
+from torch import Tensor
 
 from worker.policy.lora_policy import LoraPolicy
+from worker.policy.model import Weights
 from worker.rollout.base import Completion, Finished, PromptGroup, SamplingParams, StopReason, unheard
 from worker.rollout.decode import decode
 from worker.rollout.guide import Guides
@@ -13,9 +19,20 @@ from worker.rollout.guide import Guides
 class TorchEngine:
     """Implements `RolloutEngine` on a policy in this process."""
 
-    def __init__(self, policy: LoraPolicy, stop_ids: Set[int], guides: Callable[[], Guides] | None = None) -> None:
-        """`guides` are made when a format first asks for them; without them none may."""
+    def __init__(
+        self,
+        policy: LoraPolicy,
+        stop_ids: Set[int],
+        guides: Callable[[], Guides] | None = None,
+        *,
+        ahead: bool = False,
+    ) -> None:
+        """`guides` are made when a format first asks for them; without them none may.
+
+        To sample `ahead`, while the policy is updated, the engine keeps a copy of the weights that it was given last.
+        """
         self._policy = policy
+        self._copy = copy.deepcopy(policy.merged) if ahead else None
         self._stop_ids = stop_ids
         self._make_guides = guides
         self._guides: Guides | None = None
@@ -37,7 +54,8 @@ class TorchEngine:
                 finished(*places[row], done[row])
 
         active: Set[int] = set()
-        for drawn in decode(self._policy.merged, groups_P, params, self._stop_ids, self._guides):
+        weights = self._copy or self._policy.merged
+        for drawn in decode(weights, groups_P, params, self._stop_ids, self._guides):
             # A row that is not drawn any more has ended with the position before.
             end(sorted(active - set(drawn.rows)))
             active = set(drawn.rows)
@@ -53,7 +71,23 @@ class TorchEngine:
         return Completion(tuple(tokens), tuple(logprobs), StopReason.STOP if stopped else StopReason.LENGTH)
 
     def sync(self) -> None:
-        """Nothing to do: an update leaves its weights where sampling reads them."""
+        """Nothing to do where an update leaves its weights where sampling reads them."""
+        if self._copy is not None:
+            _copy(self._policy.merged, self._copy)
 
     def close(self) -> None:
         """Nothing to let go of: the policy owns the weights."""
+
+
+@torch.no_grad()
+def _copy(source: Weights, into: Weights) -> None:
+    for theirs, ours in zip(_tensors(source), _tensors(into), strict=True):
+        ours.copy_(theirs)
+
+
+def _tensors(weights: Weights) -> list[Tensor]:
+    """Each once, also where embedding and head are tied."""
+    layers = [getattr(layer, field.name) for layer in weights.layers for field in fields(layer)]
+    return list(
+        {id(tensor): tensor for tensor in (weights.embed, weights.head, weights.norm, *layers) if tensor is not None}.values()
+    )

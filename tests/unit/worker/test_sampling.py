@@ -6,7 +6,7 @@ import pytest
 
 from core.jobs.plan import Hyperparameters, Options, Plan, resolve
 from graders.base import FailureKind, GradeError
-from worker.loop import train_groups
+from worker.drawing import train_groups
 from worker.rollout.base import Completion, StopReason
 from worker.sampling import Prompt, Wanted, with_advantages
 
@@ -26,7 +26,7 @@ def prompts(count: int) -> list[Prompt]:
     [(16, 8, 64, [8, 8]), (9, 8, 64, [8, 1]), (3, 8, 8, [1, 1, 1]), (2, 100, 64, [1, 1]), (5, 3, 7, [2, 2, 1]), (0, 4, 64, [])],
 )
 def test_batches_are_whole_groups_up_to_a_number_of_rows(count: int, samples: int, max_rows: int, sizes: list[int]) -> None:
-    batches = list(Wanted("train", 1, prompts(count), samples).batches(max_rows))
+    batches = list(Wanted("train", 1, prompts(count), samples, policy_version=0).batches(max_rows))
     assert [index for index, _ in batches] == list(range(len(sizes)))
     assert [len(batch) for _, batch in batches] == sizes
     assert [prompt for _, batch in batches for prompt in batch] == prompts(count)
