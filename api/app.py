@@ -9,6 +9,7 @@ from importlib.metadata import version
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import health
 from api.admin import routes as admin
@@ -25,10 +26,13 @@ from api.jobs import live, planning
 from api.jobs import rollout_routes as rollouts
 from api.jobs import routes as jobs
 from api.jobs.stream import JobStreams
+from api.metrics import router as metrics_router
 from api.middleware import BodyLimit, ReplyHeaders
 from api.models import routes as models
+from api.observed import Observed
 from api.permissions import routes as permissions
 from api.responses import routes as responses
+from api.strangers import StrangerLimit
 from api.uploads import routes as uploads
 from api.webhooks import routes as webhooks
 from core.db import Database
@@ -43,6 +47,7 @@ from core.security.keys import KeyStore
 from core.security.uses import LastUses
 from core.settings import Settings
 from core.storage.build import open_store
+from core.telemetry.tracing import open_traces
 from core.uploads import MAX_PART_BYTES
 from graders.judges.pool import JudgePool
 from graders.sandbox.service import open_sandbox
@@ -76,6 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_error_handlers(app)
     for router in (
         health.router,
+        metrics_router,
         jobs.router,  # early: routes are tried in order, and jobs are polled most
         live.router,
         planning.router,
@@ -98,7 +104,12 @@ def create_app(settings: Settings) -> FastAPI:
         "/v1/uploads/[^/]+/parts": MAX_PART_BYTES + FORM_OVERHEAD_BYTES,
     }
     app.add_middleware(BodyLimit, default=MAX_JSON_BYTES, limits=limits)
+    app.add_middleware(StrangerLimit, rates=app.state.context.rates, limit=settings.stranger_requests_per_minute)
     app.add_middleware(ReplyHeaders, organization=settings.organization)
+    app.state.traces = open_traces("api")
+    app.add_middleware(Observed, traces=app.state.traces)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
     return app
 
 
@@ -141,3 +152,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     for part in (context.lookups, context.uses, context.rates):
         part.close()
     context.database.dispose()
+    await run_in_threadpool(app.state.traces.close)

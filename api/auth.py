@@ -20,6 +20,7 @@ from core.security.keys import Holder, digest_of, incorrect
 from core.security.scopes import allows, scope_of
 from core.security.secrets import ADMIN_PREFIX, digest
 from core.security.uses import RESOLUTION_SECONDS
+from core.telemetry.context import bind
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class ProjectKey(SecurityBase):
             if found is None:
                 raise await _refusal(context, secret or "")
             holder = found
+        bind(project_id=holder.project_id)
         _check(holder, request)
         if holder.last_used_at is None or time.time() - holder.last_used_at >= RESOLUTION_SECONDS:
             context.uses.note(holder.key_id)

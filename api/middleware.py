@@ -19,6 +19,7 @@ from api.errors import envelope, error_body
 from core.errors import InvalidRequest, RftError, TooLarge
 from core.ids import new_id
 from core.limits.base import Rate
+from core.telemetry.context import bind
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class ReplyHeaders:
         request_id = new_id("req_")
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
+        bind(request_id=request_id)
         replied = False
 
         async def send_with_headers(message: Message) -> None:

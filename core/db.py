@@ -107,10 +107,20 @@ def migrate(database_url: str) -> None:
         database.dispose()
 
 
-def at_head(database: Database) -> bool:
-    """Whether the schema is the one this code was written for."""
+def usable(database: Database) -> bool:
+    """Whether this code can work on the schema: it is at this code's newest revision, or was migrated beyond it.
+
+    Migrations only ever add, so that processes of the version before go on while, and after, the database is upgraded.
+    """
     with _translated(), database.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == _head()
+        revision = MigrationContext.configure(connection).get_current_revision()
+    return revision is not None and (revision == _head() or revision not in _revisions())
+
+
+@lru_cache(maxsize=1)
+def _revisions() -> frozenset[str]:
+    """Every revision that this code knows."""
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions())
 
 
 @lru_cache(maxsize=1)
@@ -127,13 +137,13 @@ def _alembic_config() -> Config:
 
 
 def _engine(url: URL) -> Engine:
-    # NaN is no JSON: PostgreSQL refuses it, so SQLite must not swallow it.
+    # NaN is no JSON: PostgreSQL refuses it, so SQLite must not swallow it. Errors hide their parameters: they are logged.
     serializer = partial(json.dumps, allow_nan=False)
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, json_serializer=serializer, pool_pre_ping=True)
+        return create_engine(url, json_serializer=serializer, pool_pre_ping=True, hide_parameters=True)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, json_serializer=serializer, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, json_serializer=serializer, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

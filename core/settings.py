@@ -89,6 +89,16 @@ class Settings(BaseSettings):
     max_running_jobs: int | None = Field(default=None, ge=0)
     max_waiting_jobs: int | None = Field(default=None, ge=0)
     max_stored_bytes: int | None = Field(default=None, ge=0)
+    stranger_requests_per_minute: int = Field(default=6000, ge=1, le=10_000_000)
+    """Of one client address, answered with 401: beyond it such requests are answered with 429."""
+    trusted_proxies: str = ""
+    """Addresses or networks, separated by commas, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; of no one where
+    empty."""
+    log_format: Literal["plain", "json"] = "plain"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where a worker answers `/metrics` and `/livez`, without a key; nowhere where unset. The API has both at its own port."""
+    metrics_host: str = "127.0.0.1"
     organization: str = "local"
     """The slug in names of tuned models, `ft:<base>:<organization>:<suffix>:<id>`."""
 

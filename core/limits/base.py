@@ -47,10 +47,10 @@ class Rate:
 
 
 class RateLimiter(Protocol):
-    """Counts the requests of projects."""
+    """Counts the requests of projects, and of client addresses without a good key (`address:...`)."""
 
-    async def take(self, project_id: str, limit: int) -> Rate:
-        """Count one request of a project that may make `limit` a minute. Never fails: what cannot be counted passes."""
+    async def take(self, who: str, limit: int) -> Rate:
+        """Count one request of one who may make `limit` a minute. Never fails: what cannot be counted passes."""
 
     def close(self) -> None:
         """Let go of threads and connections."""

@@ -35,14 +35,14 @@ if taken > 0 then
 end
 return string.format('%.6f', backlog)
 """
-"""`core.limits.bucket` for all requests of one project that came together; answers with the backlog they came to."""
+"""`core.limits.bucket` for all requests of one bucket that came together; answers with the backlog they came to."""
 
 Asked = tuple[str, int, int]
-"""A project, its limit, and a number that tells this request from others."""
+"""Who is counted, the limit, and a number that tells this request from others."""
 
 
 class SharedRates:
-    """A bucket a project, in Redis. While Redis is away each process counts for itself. Implements `RateLimiter`."""
+    """A bucket for each who is counted, in Redis; while it is away each process counts for itself. Implements `RateLimiter`."""
 
     def __init__(self, url: str) -> None:
         # A retry would double the time that a Redis which does not answer holds requests up.
@@ -55,12 +55,12 @@ class SharedRates:
         self._numbers = itertools.count()
         self._batched: Batched[Asked, Rate] = Batched(self._take, threads=1)
 
-    async def take(self, project_id: str, limit: int) -> Rate:
+    async def take(self, who: str, limit: int) -> Rate:
         """Count one request."""
         if time.monotonic() < self._away_until:
-            return self._local.count(project_id, limit)
-        found = await self._batched.get((project_id, limit, next(self._numbers)))
-        return found or self._local.count(project_id, limit)
+            return self._local.count(who, limit)
+        found = await self._batched.get((who, limit, next(self._numbers)))
+        return found or self._local.count(who, limit)
 
     def close(self) -> None:
         """End the thread and the connections."""
@@ -69,11 +69,11 @@ class SharedRates:
 
     def _take(self, asked: Sequence[Asked]) -> Mapping[Asked, Rate]:
         """The rates of all who ask; none where Redis is away."""
-        together = Counter((project_id, limit) for project_id, limit, _ in asked)
+        together = Counter((who, limit) for who, limit, _ in asked)
         try:
             with self._redis.pipeline(transaction=False) as pipeline:
-                for (project_id, limit), count in together.items():
-                    self._script(keys=[f"rft:rate:{project_id}"], args=[limit, count, WINDOW_SECONDS], client=pipeline)
+                for (who, limit), count in together.items():
+                    self._script(keys=[f"rft:rate:{who}"], args=[limit, count, WINDOW_SECONDS], client=pipeline)
                 backlogs = [float(answer) for answer in pipeline.execute()]
         except redis.RedisError as error:
             log.warning("Redis does not answer; for %.0f s requests are counted by each process alone: %s", AWAY_SECONDS, error)

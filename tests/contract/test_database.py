@@ -9,9 +9,9 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
-from core.db import Database, at_head, migrate
+from core.db import Database, migrate, usable
 from core.errors import InvalidRequest
 from core.projects import ensure_default_project
 from core.settings import DEFAULT_PROJECT
@@ -41,11 +41,21 @@ def test_migrating_again_changes_nothing(empty_url: str) -> None:
     database.dispose()
 
 
-def test_at_head_tells_migrated_from_empty(empty_url: str) -> None:
+def test_usable_tells_migrated_from_empty(empty_url: str) -> None:
     database = Database(empty_url)
-    before = at_head(database)
+    before = usable(database)
     migrate(empty_url)
-    assert (before, at_head(database)) == (False, True)
+    assert (before, usable(database)) == (False, True)
+    database.dispose()
+
+
+@pytest.mark.parametrize(("revision", "good"), [("0001", False), ("0999_of_the_next_version", True)])
+def test_usable_refuses_older_schemas_and_takes_newer_ones(empty_url: str, revision: str, good: bool) -> None:
+    migrate(empty_url)
+    database = Database(empty_url)
+    with database.begin() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+    assert usable(database) is good
     database.dispose()
 
 
@@ -55,7 +65,7 @@ def start(url: str) -> bool:
     database = Database(url)
     ensure_default_project(database)
     try:
-        return at_head(database)
+        return usable(database)
     finally:
         database.dispose()
 
