@@ -36,7 +36,7 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
   const element = h(
     "figure",
     { class: `chart ${large ? "large" : ""}`, "aria-labelledby": id },
-    h("figcaption", {}, h("div", {}, h(`h${level}`, { id }, title), subtitle && h("p", { class: "small muted" }, subtitle)), tools),
+    h("figcaption", {}, h(`h${level}`, { id }, title), tools, subtitle && h("p", { class: "small muted" }, subtitle)),
     legend,
     plot,
   );
@@ -108,7 +108,7 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
     if (visible && !drawn) draw();
   }, { rootMargin: "200px" });
   observer.observe(plot);
-  const resized = new ResizeObserver(() => drawn && globalThis.Plotly.Plots.resize(plot));
+  const resized = new ResizeObserver(() => drawn && plot.offsetWidth && globalThis.Plotly.Plots.resize(plot));
   resized.observe(plot);
   onTheme(draw, signal);
   signal.addEventListener("abort", () => {
