@@ -12,7 +12,9 @@ from cli.client import CommandFailed
 from cli.doctor import doctor
 from cli.download import download
 from cli.grader import grader
+from cli.migrate import migrate
 from cli.output import errors
+from cli.sampler import sampler
 from cli.serve import serve, work
 from core.errors import RftError
 
@@ -26,6 +28,8 @@ commands = typer.Typer(
 commands.command()(serve)
 commands.command("worker")(work)
 commands.command()(grader)
+commands.command()(sampler)
+commands.command()(migrate)
 commands.add_typer(jobs.app, name="jobs")
 commands.add_typer(graders.app, name="graders")
 commands.command()(download)

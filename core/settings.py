@@ -62,10 +62,17 @@ class Settings(BaseSettings):
     """The least isolation under which python graders and programs may run. They get the best that the host gives."""
     allow_private_urls: bool = False
     """Whether judges, endpoint graders and webhooks may live at private, link-local or loopback addresses."""
+    sampler_url: str | None = None
+    """A sampler of its own (`rft sampler`) that answers chat completions and judges; where unset, each process that needs one
+    starts its own."""
+    sampler_token: str | None = Field(default=None, min_length=16)
+    """The secret that a sampler on a network shares with its clients."""
     sampler_device: str = "cpu"
     runner_device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=0, ge=0)
     """Threads of a runner's matrix products; 0 takes the machine's cores. Part of what makes a run repeatable."""
+    activation_checkpointing: bool = False
+    """Updates keep one hidden state a layer and compute the layers a second time: less memory, the same bits, a third slower."""
     vllm_sync: Literal["auto", "lora", "merged"] = "auto"
     """How weights reach a vLLM engine: as an adapter, or merged where LoRA kernels are slow. By itself: merged on CPUs."""
     vllm_tensor_parallel: int = Field(default=1, ge=1)

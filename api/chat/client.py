@@ -1,4 +1,4 @@
-"""The client of the sampler process: OpenAI-shaped HTTP over a unix socket, the process started when it is first needed."""
+"""The client of the sampler: OpenAI-shaped HTTP, to a process that is started when it is first needed or to one of its own."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 from starlette.concurrency import run_in_threadpool
 
 from core.errors import InvalidRequest, NotFound, RftError, StorageFull, TooLarge, Unavailable
-from core.processes import SocketService
+from core.sampler import Address, SamplerServer, reach
 
 Json = dict[str, Any]
 
@@ -38,12 +38,26 @@ class SamplerFailed(RftError):
 _KINDS: dict[int, type[RftError]] = {kind.status: kind for kind in (InvalidRequest, NotFound, TooLarge, Unavailable, StorageFull)}
 
 
+@dataclass(frozen=True)
+class Download:
+    """A file on its way from the sampler. `close` it, whether or not it was read."""
+
+    size: int
+    """Bytes."""
+    pieces: AsyncIterator[bytes]
+    _stack: AsyncExitStack
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._stack.aclose()
+
+
 class SamplerClient:
     """A `core.model_client.ModelClient` to this service's own sampler. Belongs to one event loop."""
 
-    def __init__(self, service: SocketService) -> None:
-        self._service = service
-        self._socket: Path | None = None
+    def __init__(self, server: SamplerServer) -> None:
+        self._server = server
+        self._address: Address | None = None
         self._http = httpx2.AsyncClient()
 
     async def chat(self, body: Json) -> Json:
@@ -61,15 +75,17 @@ class SamplerClient:
                     yield _chunk(text)
         raise Unavailable("The sampler broke off in the middle of its answer.")
 
-    async def merge(self, base_model: str, manifest_key: str) -> Path:
-        """A directory with the whole model, the adapter merged into the base. The sampler removes it some hours later."""
-        reply = await self._post("/internal/merge", {"base_model": base_model, "manifest_key": manifest_key})
-        return Path(str(reply["directory"]))
+    async def merged(self, base_model: str, manifest_key: str) -> Download:
+        """The whole model as a tar, the adapter merged into the base."""
+        stack = AsyncExitStack()
+        body = {"base_model": base_model, "manifest_key": manifest_key}
+        response = await stack.enter_async_context(self._reply("/internal/merge", body))
+        return Download(int(response.headers["content-length"]), _pieces(response, stack), stack)
 
     async def close(self) -> None:
-        """Close the connections, and end the process."""
+        """Close the connections, and end the process where it is our own."""
         await self._http.aclose()
-        await run_in_threadpool(self._service.close)
+        await run_in_threadpool(self._server.close)
 
     async def _post(self, path: str, body: Json) -> Json:
         async with self._reply(path, body) as response:
@@ -102,25 +118,34 @@ class SamplerClient:
             return await http.send(http.build_request("POST", path, json=body), stream=True)
 
     async def _client(self) -> httpx2.AsyncClient:
-        """A client of the running process. Raises `Unavailable` where it cannot be started."""
+        """A client of the sampler. Raises `Unavailable` where it cannot be started."""
         try:
-            socket = await run_in_threadpool(self._service.ensure)
+            address = await run_in_threadpool(reach, self._server)
         except Unavailable as error:
             # The process's last words are for the operator.
             log.error("the sampler cannot be had: %s", error.message)
             raise Unavailable("The sampler could not be started. The service's log tells why.") from None
-        if socket != self._socket:
-            await self._reconnect(socket)
+        if address != self._address:
+            await self._reconnect(address)
         return self._http
 
-    async def _reconnect(self, socket: Path) -> None:
-        old, self._socket = self._http, socket
+    async def _reconnect(self, address: Address) -> None:
+        old, self._address = self._http, address
         # A connection left open by a sampler that has died looks alive for a moment; a new one costs next to nothing.
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
-        transport = httpx2.AsyncHTTPTransport(uds=str(socket), limits=limits)
+        uds = None if address.socket is None else str(address.socket)
+        transport = httpx2.AsyncHTTPTransport(uds=uds, limits=limits)
         timeout = httpx2.Timeout(COMPLETION_SECONDS, connect=CONNECT_SECONDS)
-        self._http = httpx2.AsyncClient(base_url="http://sampler", transport=transport, timeout=timeout, trust_env=False)
+        self._http = httpx2.AsyncClient(
+            base_url=address.url, headers=dict(address.headers), transport=transport, timeout=timeout, trust_env=False
+        )
         await old.aclose()
+
+
+async def _pieces(response: httpx2.Response, stack: AsyncExitStack) -> AsyncIterator[bytes]:
+    async with stack:
+        async for piece in response.aiter_raw():
+            yield piece
 
 
 def _error(response: httpx2.Response) -> RftError:

@@ -8,7 +8,7 @@ from typing import Protocol
 from core.errors import InvalidRequest, NotFound, Unavailable
 from core.models import JudgeEndpoint, ModelRegistry
 from core.outbound import Outbound
-from core.processes import SocketService
+from core.sampler import SamplerServer
 from core.settings import variable
 from graders.judges.base import Transport
 from graders.judges.judge import Judge
@@ -35,7 +35,7 @@ class JudgePool:
     A judge is made when it is first asked for. `sampler` serves the hosted ones and stays its owner's to close.
     """
 
-    def __init__(self, registry: ModelRegistry, sampler: SocketService) -> None:
+    def __init__(self, registry: ModelRegistry, sampler: SamplerServer) -> None:
         self._registry = registry
         self._sampler = sampler
         self._outbound = Outbound(allow_private=True)

@@ -8,7 +8,7 @@ import httpx2
 
 from core.errors import Unavailable
 from core.outbound import Outbound, OutboundFailed, Reply
-from core.processes import SocketService
+from core.sampler import SamplerServer, reach
 from graders.judges.base import Json
 from graders.judges.judge import MAX_REPLY_BYTES
 from graders.retry import TryAgain, failed
@@ -37,9 +37,9 @@ class EndpointTransport:
 
 
 class SamplerTransport:
-    """A base model served by this service's sampler, over its unix socket. The process is started when it is first needed."""
+    """A base model served by this service's sampler, which is started when it is first needed, or runs on its own."""
 
-    def __init__(self, sampler: SocketService, base_model: str) -> None:
+    def __init__(self, sampler: SamplerServer, base_model: str) -> None:
         self._sampler = sampler
         self._base_model = base_model
 
@@ -47,11 +47,11 @@ class SamplerTransport:
         """See `Transport`."""
         request = {"model": self._base_model, "touchstone": {"base_model": self._base_model}, **body}
         try:
-            path = self._sampler.ensure()
-            transport = httpx2.HTTPTransport(uds=str(path))
+            address = reach(self._sampler)
+            transport = httpx2.HTTPTransport(uds=None if address.socket is None else str(address.socket))
             limits = httpx2.Timeout(timeout, connect=_CONNECT_SECONDS)
             with httpx2.Client(transport=transport, timeout=limits, trust_env=False) as http:
-                reply = http.post("http://sampler/v1/chat/completions", json=request)
+                reply = http.post(f"{address.url}/v1/chat/completions", json=request, headers=dict(address.headers))
         except Unavailable as error:
             raise TryAgain("the sampler could not be started") from error
         except httpx2.TransportError as error:

@@ -1,4 +1,9 @@
-"""`python -m worker.sampler --socket PATH [--follow-stdin]`: serve until a signal, or until stdin ends where it is followed."""
+"""The sampler process: serves until a signal, or until stdin ends where it is followed.
+
+    python -m worker.sampler (--socket PATH | --host ADDRESS --port N) [--follow-stdin]
+
+On a network it answers only who sends `RFT_SAMPLER_TOKEN`.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +15,14 @@ from pathlib import Path
 
 import torch
 import uvicorn
+from starlette.types import ASGIApp
 
 from core.errors import RftError
 from core.lifeline import exit_with_owner
 from core.models import ModelRegistry
 from core.settings import get_settings
 from core.storage.build import open_store
+from worker.sampler.access import TokenRequired
 from worker.sampler.engine import Engine
 from worker.sampler.server import SamplerApp
 
@@ -26,12 +33,18 @@ _GRACE_SECONDS = 3
 def main() -> int:
     """Run the sampler of this data directory; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m worker.sampler")
-    parser.add_argument("--socket", type=Path, required=True, help="unix socket to listen on")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--socket", type=Path, help="unix socket to listen on")
+    place.add_argument("--host", help="address to listen on")
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--follow-stdin", action="store_true", help="exit when stdin ends, that is: when the parent has died")
     arguments = parser.parse_args()
     if arguments.follow_stdin:
         exit_with_owner()
     settings = get_settings()
+    if arguments.host and not settings.sampler_token:
+        sys.stderr.write("RFT_SAMPLER_TOKEN is not set: on a network the sampler answers nobody without it.\n")
+        return 1
     if settings.threads:
         torch.set_num_threads(settings.threads)
     try:
@@ -44,12 +57,18 @@ def main() -> int:
     except RftError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
-    config = uvicorn.Config(
-        SamplerApp(engine).asgi(), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
-    )
+    app: ASGIApp = SamplerApp(engine).asgi()
+    if settings.sampler_token and arguments.host:
+        app = TokenRequired(app, settings.sampler_token)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS)
     server = uvicorn.Server(config)
-    server.run(sockets=[_listen(arguments.socket)])
+    server.run(sockets=[_listen_at(arguments.host, arguments.port) if arguments.host else _listen(arguments.socket)])
     return 0
+
+
+def _listen_at(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
 
 
 def _listen(path: Path) -> socket.socket:

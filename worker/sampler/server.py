@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +16,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from core.errors import InvalidRequest, RftError
+from core.tar import archive, archive_size, directory_members
 from worker.sampler.chat import Chunks, response
 from worker.sampler.engine import Engine
 from worker.sampler.generation import Generation, Piece
@@ -78,6 +81,22 @@ class Sampling:
         self._made.put_nowait(error)
 
 
+class MergedModel(StreamingResponse):
+    """A directory as one tar, gone from the disk when the reply is over, also where the client hangs up."""
+
+    def __init__(self, directory: Path) -> None:
+        members = directory_members(directory)
+        super().__init__(archive(members), media_type="application/x-tar", headers={"content-length": str(archive_size(members))})
+        self._directory = directory
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, self._directory)
+
+
 class SamplerApp:
     """Routes over one engine."""
 
@@ -127,7 +146,8 @@ class SamplerApp:
         def export(engine: Engine) -> Path:
             return engine.export(asked.base_model, asked.manifest_key)
 
-        return JSONResponse({"directory": str(await asyncio.wrap_future(self._scheduler.call(export)))})
+        directory = await asyncio.wrap_future(self._scheduler.call(export))
+        return await asyncio.to_thread(MergedModel, directory)
 
     async def _answer(self, sampling: Sampling) -> Json:
         generation = await sampling.generation()

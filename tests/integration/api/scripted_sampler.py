@@ -20,6 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from core.tar import Member, archive, archive_size
+
 socket_path, directory = sys.argv[1:]
 
 
@@ -88,10 +90,9 @@ async def chat(request: Request) -> Response:
 
 
 async def merge(request: Request) -> Response:
-    target = Path(directory) / "merged"
-    target.mkdir()
-    (target / "request.json").write_text(json.dumps(await request.json()))
-    return JSONResponse({"directory": str(target)})
+    text = await request.body()
+    members = [Member("request.json", len(text), lambda: [text])]
+    return StreamingResponse(archive(members), headers={"content-length": str(archive_size(members))})
 
 
 routes = [Route("/v1/chat/completions", chat, methods=["POST"]), Route("/internal/merge", merge, methods=["POST"])]

@@ -173,6 +173,16 @@ def test_an_adapter_is_downloaded_as_it_was_stored(http: httpx2.Client, run, tmp
     assert members(reply.content) == ADAPTER
 
 
+def test_a_whole_model_is_downloaded_as_it_was_stored_and_has_no_adapter(http: httpx2.Client, run, tmp_path: Path) -> None:
+    whole = {"config.json": b"{}", "model.safetensors": b"weights", "tokenizer.json": b"{}"}
+    run.checkpoint(0, 0.1, whole, tmp_path)
+    url = f"{URL}/{run.job_id}/checkpoints/last/weights"
+    assert members(http.get(url, params={"format": "merged"}).content) == whole
+    refused = http.get(url)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_adapter")
+    assert refused.json()["error"]["param"] == "format"
+
+
 @pytest.mark.parametrize(("name", "step"), [("best", 4), ("last", 8)])
 def test_best_and_last_are_names_of_checkpoints(http: httpx2.Client, run, tmp_path: Path, name: str, step: int) -> None:
     for number, reward in ((0, 0.1), (4, 0.9), (8, 0.5)):

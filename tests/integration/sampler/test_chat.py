@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
+import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from core.settings import Settings
 from tests.integration.sampler.conftest import PROMPT, Sampler
 
 
@@ -185,17 +189,17 @@ def test_a_model_that_is_not_prepared_is_unavailable(sampler: Sampler) -> None:
     assert "rft models fetch absent" in sampler.chat(status=503, base="absent")["error"]["message"]
 
 
-def test_a_merged_directory_is_loaded_by_transformers(sampler: Sampler) -> None:
+def test_a_merged_model_is_loaded_by_transformers(sampler: Sampler, tmp_path: Path) -> None:
     reply = sampler.http.post("/internal/merge", json={"base_model": "tiny", "manifest_key": sampler.manifest_key})
-    directory = Path(reply.json()["directory"])
+    with tarfile.open(fileobj=io.BytesIO(reply.content)) as archive:
+        archive.extractall(tmp_path, filter="data")
 
-    merged = greedy(AutoModelForCausalLM.from_pretrained(directory), directory)
+    merged = greedy(AutoModelForCausalLM.from_pretrained(tmp_path), tmp_path)
 
     assert merged == text(sampler.chat(temperature=0, manifest_key=sampler.manifest_key))
 
 
-def test_merged_directories_are_the_callers_own(sampler: Sampler) -> None:
-    body = {"base_model": "tiny", "manifest_key": sampler.manifest_key}
-    directories = [sampler.http.post("/internal/merge", json=body).json()["directory"] for _ in range(2)]
-
-    assert directories[0] != directories[1]
+def test_nothing_of_a_merged_model_stays_on_the_disk(sampler: Sampler, settings: Settings) -> None:
+    sampler.http.post("/internal/merge", json={"base_model": "tiny", "manifest_key": sampler.manifest_key})
+    while list((settings.data_dir / "merged").iterdir()):  # removed when the reply is over, and that is a moment after its end
+        time.sleep(0.02)

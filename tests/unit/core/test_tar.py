@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.jobs.tar import Member, archive, archive_size, directory_members
+from core.tar import Member, archive, archive_size, directory_members
 
 LONG = "a" * 90 + "/" + "b" * 120 + ".safetensors"
 
