@@ -7,6 +7,9 @@ accelerator is served:
       qwen3-0.6b:
         source: Qwen/Qwen3-0.6B        # hub id (with an optional @revision) | directory | file.gguf | pip:<requirement>
         engine: vllm                   # samples during a job; torch (the trainer's own process) where unset
+        url: http://gpu-7:8000         # a `vllm serve` of this model elsewhere; a process beside the trainer where unset
+        adapter_dir: /mnt/adapters     # with url: a directory that both see under this path
+        api_key_env: VLLM_KEY          # with url: the variable that holds the server's key; none is sent where unset
         dtype: bfloat16                # of the prepared weights; float32 where unset
         max_model_len: 4096            # prompt and completion together; the model's own limit where unset
     aliases:
@@ -71,6 +74,17 @@ class SourceKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class VllmServer:
+    """A `vllm serve` elsewhere that samples a base model and adapters of it."""
+
+    url: str
+    adapter_dir: Path
+    """Where adapters are put for it; both sides see the directory under this path."""
+    api_key_env: str | None = None
+    """The environment variable that holds its key."""
+
+
+@dataclass(frozen=True)
 class BaseModel:
     """A base model as the operator listed it."""
 
@@ -87,6 +101,8 @@ class BaseModel:
     """Of the prepared weights."""
     engine: Engine = "torch"
     """What samples during a job."""
+    server: VllmServer | None = None
+    """The engine, where it runs elsewhere."""
 
     @property
     def kind(self) -> SourceKind:
@@ -141,6 +157,9 @@ class _ModelEntry(Schema):
     engine: Engine = "torch"
     dtype: Literal["float32", "bfloat16"] = "float32"
     max_model_len: Annotated[int, Field(ge=16)] | None = None
+    url: str | None = None
+    adapter_dir: Annotated[str, StringConstraints(pattern="^/")] | None = None
+    api_key_env: Variable | None = None
 
 
 class _ModelsFile(Schema):
@@ -191,7 +210,8 @@ class ModelRegistry:
             source = _absolute_source(name, entry.source, relative_to)
             in_place = Path(source).is_absolute() and not source.endswith(".gguf")
             directory = Path(source) if in_place else model_dir.absolute() / name
-            models[name] = BaseModel(name, source, directory, created, entry.max_model_len, entry.dtype, entry.engine)
+            server = _server(name, entry)
+            models[name] = BaseModel(name, source, directory, created, entry.max_model_len, entry.dtype, entry.engine, server)
         for alias, target in listed.aliases.items():
             if target not in models:
                 raise ValueError(f"aliases.{alias}: there is no model '{target}'")
@@ -210,6 +230,21 @@ class ModelRegistry:
     def list(self) -> tuple[BaseModel, ...]:
         """All base models, in the operator's order."""
         return tuple(self.models.values())
+
+
+def _server(name: str, entry: _ModelEntry) -> VllmServer | None:
+    """Raises ValueError where what is said of it does not go together."""
+    if entry.url is None:
+        if entry.adapter_dir or entry.api_key_env:
+            raise ValueError(f"models.{name}: adapter_dir and api_key_env are for an engine with a url")
+        return None
+    if entry.engine != "vllm" or entry.adapter_dir is None:
+        raise ValueError(f"models.{name}.url: needs `engine: vllm`, and adapter_dir, a directory that both sides see")
+    try:
+        check_url(entry.url, allow_private=True, param="url")
+    except InvalidRequest as error:
+        raise ValueError(f"models.{name}: {error.message}") from None
+    return VllmServer(entry.url, Path(entry.adapter_dir), entry.api_key_env)
 
 
 def _judge(name: str, entry: _JudgeEntry) -> JudgeEndpoint:

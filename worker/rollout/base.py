@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from core.errors import RftError
 from core.response_format import ResponseFormat
+
+
+class EngineLost(RftError):
+    """The engine could not be started or reached, died, or does not answer."""
+
+    code = "engine_lost"
+    type = "server_error"
 
 
 class StopReason(StrEnum):

@@ -17,8 +17,8 @@ from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from core.response_format import ResponseFormat
-from worker.rollout.base import Completion, Finished, PromptGroup, SamplingParams, StopReason, unheard
-from worker.rollout.vllm_process import EngineLost, VllmOptions, VllmProcess
+from worker.rollout.base import Completion, EngineLost, Finished, PromptGroup, SamplingParams, StopReason, unheard
+from worker.rollout.vllm_process import VllmOptions, VllmProcess
 
 # Behind the module that sets vLLM's environment.
 from vllm import SamplingParams as VllmSamplingParams  # isort: skip

@@ -18,9 +18,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 import psutil
 
-from core.errors import RftError
 from core.settings import variable
 from worker.policy.model import FUSED
+from worker.rollout.base import EngineLost
 from worker.rollout.vllm_worker import OWNER_VARIABLE, WorkerExtension
 
 _DEFAULTS = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_CPU_KVCACHE_SPACE": "2"}
@@ -40,13 +40,6 @@ Said = TypeVar("Said")
 
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks that vLLM makes room for; an adapter may have a smaller one."""
-
-
-class EngineLost(RftError):
-    """The engine process could not be started, died, or does not answer."""
-
-    code = "engine_lost"
-    type = "server_error"
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,14 @@ ROLLOUTS = (
     rollout(-2.5, sample=2, completion=Completion((5, 6, 7), LOGPROBS, StopReason.LENGTH), text=""),
     rollout(0.0, example=3, advantage=0.0),
 )
-BATCH = Batch("train", 4, 2, ROLLOUTS)
+BATCH = Batch("train", 4, 2, ROLLOUTS, policy_version=3)
 
 
 def test_a_batch_comes_back_exactly() -> None:
     # -0.1 is no float32: what the file keeps is the nearest.
     expected = [r for r in ROLLOUTS if r.completion.logprobs_T == LOGPROBS]
     again = read(io.BytesIO(write(BATCH)))
-    assert (again.split, again.step, again.index) == ("train", 4, 2)
+    assert (again.split, again.step, again.index, again.policy_version) == ("train", 4, 2, 3)
     assert [r for r in again.rollouts if r.completion.logprobs_T == LOGPROBS] == expected
     for before, after in zip(BATCH.rollouts, again.rollouts, strict=True):
         assert (after.result, after.advantage, after.reward) == (before.result, before.advantage, before.reward)

@@ -32,6 +32,11 @@ def test_batches_are_whole_groups_up_to_a_number_of_rows(count: int, samples: in
     assert [prompt for _, batch in batches for prompt in batch] == prompts(count)
 
 
+def test_batches_of_replacements_are_numbered_behind_the_steps_own() -> None:
+    wanted = Wanted("train", 1, prompts(9), 8, policy_version=0, first_index=2)
+    assert [index for index, _ in wanted.batches(64)] == [2, 3]
+
+
 def test_a_failed_sample_has_no_advantage_and_is_no_zero_for_the_others() -> None:
     members = [rollout(1.0), rollout(GradeError(FailureKind.OTHER, "")), rollout(0.5)]
     assert [member.advantage for member in with_advantages(members, plan(loss="dr_grpo"))] == [0.25, None, -0.25]

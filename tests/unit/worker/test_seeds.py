@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from worker.seeds import batch_of_step, sample_seed
+from worker.seeds import batch_of_step, replacement_rows, sample_seed
 
 
 @pytest.mark.parametrize(("rows", "batch_size"), [(8, 4), (10, 4), (1, 1), (7, 7), (50, 16)])
@@ -34,3 +34,12 @@ def test_seeds_are_the_same_on_every_machine() -> None:
 
 def test_seeds_are_64_bits() -> None:
     assert 2**62 < max(sample_seed(1, "train", 1, 1, i) for i in range(100)) < 2**64
+
+
+def test_a_step_turns_to_each_row_that_is_not_its_own_once() -> None:
+    assert sorted(replacement_rows(3, 5, 10, [2, 7, 9])) == [0, 1, 3, 4, 5, 6, 8]
+    assert replacement_rows(3, 5, 3, [0, 1, 2]) == []
+
+
+def test_steps_and_seeds_turn_to_other_rows_first() -> None:
+    assert len({tuple(replacement_rows(seed, step, 30, [])) for seed in (1, 2) for step in (1, 2)}) == 4

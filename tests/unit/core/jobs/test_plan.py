@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from core.jobs.plan import Hyperparameters, Options, Plan, resolve
+from core.jobs.plan import BASE_LEARNING_RATE, FULL_LEARNING_RATE, Hyperparameters, Options, Plan, resolve
 
 
 def plan(train_rows: int = 64, valid_rows: int = 24, options: dict[str, Any] | None = None, **hyperparameters: Any) -> Plan:
@@ -53,6 +53,19 @@ def test_samples_per_prompt_are_eight_times_the_compute(multiplier: Any, samples
 
 def test_samples_per_prompt_may_be_given() -> None:
     assert plan(compute_multiplier=10, options={"samples_per_prompt": 3}).samples_per_prompt == 3
+
+
+def test_full_fine_tuning_takes_smaller_steps_by_itself() -> None:
+    full = plan(options={"adapter": {"type": "full"}}, learning_rate_multiplier=2)
+    assert full.is_full
+    assert full.learning_rate == pytest.approx(2 * FULL_LEARNING_RATE)
+    assert not plan().is_full
+    assert plan().learning_rate == pytest.approx(BASE_LEARNING_RATE)
+    assert FULL_LEARNING_RATE < BASE_LEARNING_RATE
+
+
+def test_full_fine_tuning_comes_back_as_it_was_asked_for() -> None:
+    assert plan(options={"adapter": {"type": "full"}}).options()["adapter"] == {"type": "full"}
 
 
 def test_the_learning_rate_is_multiplied() -> None:
@@ -178,7 +191,8 @@ def test_unknown_options_are_refused(options: dict[str, Any]) -> None:
         ("clip", {"low": 1}),
         ("inner_epochs", 0),
         ("adapter", {"rank": 0}),
-        ("adapter", {"type": "full"}),
+        ("adapter", {"type": "full", "rank": 4}),
+        ("adapter", {"type": "other"}),
         ("overlong", "drop"),
         ("failed_sample", "ignore"),
         ("grader_error_limit", -0.1),
@@ -191,3 +205,34 @@ def test_unknown_options_are_refused(options: dict[str, Any]) -> None:
 def test_options_out_of_range_are_refused(name: str, value: Any) -> None:
     with pytest.raises(ValidationError):
         Options.model_validate({name: value})
+
+
+def test_by_default_no_group_is_replaced_and_no_sample_is_stale() -> None:
+    assert (plan().replacement_rounds, plan().max_staleness) == (0, 0)
+
+
+def test_dynamic_sampling_has_a_budget() -> None:
+    resolved = plan(options={"dynamic_sampling": {"max_rounds": 3}})
+    assert resolved.replacement_rounds == 3
+    assert resolved.options()["dynamic_sampling"] == {"max_rounds": 3}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dynamic_sampling": {}},
+        {"dynamic_sampling": {"max_rounds": 0}},
+        {"dynamic_sampling": {"max_rounds": 17}},
+        {"dynamic_sampling": {"max_rounds": 1, "max_batches": 1}},
+        {"max_staleness": 2},
+        {"max_staleness": -1},
+    ],
+)
+def test_a_budget_or_staleness_out_of_range_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Options(**options)
+
+
+def test_a_plan_made_before_there_were_these_options_is_read() -> None:
+    kept = {name: value for name, value in plan().to_json().items() if name not in ("replacement_rounds", "max_staleness")}
+    assert Plan.from_json(kept) == plan()
