@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import signal
 import subprocess
@@ -26,6 +25,7 @@ from core.jobs.state import TERMINAL
 from core.jobs.types import Event, Job, JobStatus, NewJob
 from core.projects import ensure_default_project
 from core.settings import DEFAULT_PROJECT, Settings
+from core.storage import manifest
 from core.storage.base import ObjectKey
 from core.storage.build import open_store
 from core.tables import BatchRow, CheckpointRow, EventRow, JobRow, StateRow, StepRow, TunedModelRow
@@ -216,16 +216,16 @@ class Service:
     def outcome(self, job_id: str) -> Outcome:
         """What of a finished job must not depend on what happened to it on the way."""
         last = self.jobs.checkpoints(job_id, after=None, limit=1).data[0]
-        directory = last.manifest_key.rsplit("/", 1)[0]
-        adapter = b"".join(self.objects.stream(ObjectKey.parse(f"{directory}/adapter_model.safetensors")))
+        parts = manifest.read(self.objects, ObjectKey.parse(last.manifest_key)).parts
+        (weights,) = (part.sha256 for part in parts if part.name.endswith(".safetensors"))
         names = ("train_mean_reward", "full_valid_mean_reward", "completion_tokens_mean")
         figures = [(metrics["step"], *(metrics[name] for name in names)) for metrics in self.jobs.steps(job_id, after_step=-1)]
-        return Outcome(last.step, hashlib.sha256(adapter).hexdigest(), tuple(figures))
+        return Outcome(last.step, weights, tuple(figures))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A job's last adapter and its curves."""
+    """A job's last adapter (or model, where every weight was trained) and its curves."""
 
     step: int
     adapter_sha256: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -23,6 +24,7 @@ from worker.metrics import GraderName, Timing, step_message, step_metrics
 from worker.policy.base import PolicyTrainer, UpdateStats
 from worker.rollout.base import RolloutEngine
 from worker.sampling import BatchSampler, LetGo, Prompt, Sampled, Wanted
+from worker.update_watch import UpdateWatch
 
 Json = dict[str, Any]
 
@@ -68,9 +70,10 @@ class TrainingLoop:
         Kept batches of steps behind the newest training state are replayed: the same updates from the same tokens, nothing
         sampled or committed again.
         """
-        parts = self._parts
-        self._committed = max((metrics["step"] for metrics in parts.history.steps()), default=-1)
+        parts, committed = self._parts, self._parts.history.steps()
+        self._committed = max((metrics["step"] for metrics in committed), default=-1)
         self._updates = parts.keeper.restore()
+        self._watch = UpdateWatch(committed, self._updates, partial(parts.journal.event, level="warn"))
         if self._updates:
             parts.engine.sync()
         try:
@@ -113,7 +116,7 @@ class TrainingLoop:
             parts.canary.before_update(sampled, in_use=self._ahead is not None)
         if self._ahead and step < plan.total_steps:
             self._ahead.begin(step + 1, self._updates)
-        update = parts.policy.update(drawn.groups, plan.temperature)
+        update = parts.policy.update(drawn.groups, plan.temperature, self._watch.cuts(step))
         training = monotonic() - update_begin
         trouble = self._ahead.settle() if self._ahead else None
         parts.engine.sync()
@@ -124,6 +127,7 @@ class TrainingLoop:
                 raise trouble
             valid = self._evaluate(step) if self._evaluates(step) else None
             self._commit(step, drawn, valid, update, begin=begin, training=training)
+        self._watch.accept(step, update)
         if trouble:
             raise trouble
         if step < plan.total_steps:

@@ -9,9 +9,10 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -40,16 +41,20 @@ from worker.checkpoint import PolicyKeeper
 from worker.grading import FailureWatch, GradingPool
 from worker.loop import LoopParts, TrainingLoop
 from worker.policy.chat import ChatTokenizer
+from worker.policy.full_policy import FullPolicy
 from worker.policy.lora import Adapter
 from worker.policy.lora_policy import LoraPolicy
-from worker.policy.model import PolicyModel, load_model
-from worker.policy.trained import UpdateConfig
+from worker.policy.model import load_model
+from worker.policy.trained import TrainedPolicy, UpdateConfig
+from worker.policy.tuned import tuned_weights
 from worker.reward import Reward
 from worker.rollout.build import build_engine
 from worker.sampling import BatchSampler, LetGo, Prompt
 from worker.seeds import derive
 
 log = logging.getLogger("worker.runner")
+
+T = TypeVar("T")
 
 LEASE_LOST = 3
 """Exit status of a runner that was fenced out."""
@@ -144,7 +149,7 @@ class Runner:
     def _warn(self, message: str) -> None:
         self._journal.event(message, level="warn")
 
-    def _policy(self, job: Job, plan: Plan, base: BaseModel) -> LoraPolicy:
+    def _policy(self, job: Job, plan: Plan, base: BaseModel) -> TrainedPolicy:
         if not base.prepared:
             raise JobFailure(
                 f"Model {base.id} is not prepared on this machine: run `rft models fetch {base.id}`.", code="model_not_ready"
@@ -158,20 +163,25 @@ class Runner:
             clip_high=plan.clip_high,
             inner_epochs=plan.inner_epochs,
             max_tokens=plan.max_completion_tokens,
+            recompute=self._settings.activation_checkpointing,
         )
-        if job.initial_checkpoint_id is not None:
-            return LoraPolicy(model, self._initial_adapter(job.initial_checkpoint_id, model), config)
+        if plan.is_full:
+            return FullPolicy(model, config, self._initial(job, partial(tuned_weights, model)))
+        if (adapter := self._initial(job, partial(Adapter.read, weights=model.weights))) is not None:
+            return LoraPolicy(model, adapter, config)
         seed = derive(job.seed, "adapter") >> 1  # torch's generator takes 63 bits
         return LoraPolicy.fresh(model, rank=plan.lora_rank, alpha=plan.lora_alpha, seed=seed, config=config)
 
-    def _initial_adapter(self, checkpoint_id: str, model: PolicyModel) -> Adapter:
-        """The adapter of the checkpoint that training goes on from. Raises `JobFailure` where it is gone."""
-        checkpoint = self._jobs.checkpoint(checkpoint_id)
+    def _initial(self, job: Job, read: Callable[[Path], T]) -> T | None:
+        """What `read` makes of the checkpoint that training goes on from, None without one. Raises `JobFailure` if it is gone."""
+        if job.initial_checkpoint_id is None:
+            return None
+        checkpoint = self._jobs.checkpoint(job.initial_checkpoint_id)
         if checkpoint is None:
             raise JobFailure("The checkpoint to start from does not exist any more.", code="model_not_found", param="model")
         with tempfile.TemporaryDirectory(prefix="rft-start-") as directory:
             manifest.fetch(self._objects, ObjectKey.parse(checkpoint.manifest_key), Path(directory))
-            return Adapter.read(Path(directory), model.weights)
+            return read(Path(directory))
 
     def _device(self) -> str:
         wanted = self._settings.runner_device
@@ -180,7 +190,7 @@ class Runner:
         return wanted
 
     def _prompts(
-        self, file_id: str | None, max_rows: int, chat: ChatTokenizer, plan: Plan, policy: LoraPolicy
+        self, file_id: str | None, max_rows: int, chat: ChatTokenizer, plan: Plan, policy: TrainedPolicy
     ) -> Sequence[Prompt]:
         with self._files.open(str(file_id)) as stream:
             rows = load_rows(stream, max_rows)

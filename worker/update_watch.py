@@ -27,7 +27,8 @@ class UpdateWatch:
 
     def __init__(self, committed: Sequence[Json], updates: int, warn: Callable[[str], None]) -> None:
         """`committed` are the metrics of all committed steps, `updates` how many of them the policy has behind it already."""
-        self._updates = {metrics["step"]: metrics["update"] for metrics in committed if metrics["update"]}
+        updates_of = {metrics["step"]: metrics["touchstone"]["update"] for metrics in committed}
+        self._updates = {step: update for step, update in updates_of.items() if update}
         self._warn = warn
         self._in_a_row = 0
         self._part_tokens = MICRO_BATCH_TOKENS

@@ -29,7 +29,7 @@ class Start:
             return asked
         wanted = Options.model_validate({"adapter": asked["adapter"]}).model_dump()["adapter"] if "adapter" in asked else None
         if wanted not in (None, self.adapter):
-            message = f"Training goes on with the adapter that the model was trained with, {self.adapter}: leave 'adapter' out."
+            message = f"Training goes on as the model was trained, with the adapter {self.adapter}: leave 'adapter' out."
             raise InvalidRequest(message, param="touchstone.adapter", code="invalid_value")
         return {**asked, "adapter": self.adapter}
 

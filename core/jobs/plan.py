@@ -18,11 +18,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Json = dict[str, Any]
 
 BASE_LEARNING_RATE = 2e-4
+"""Of adapters."""
+FULL_LEARNING_RATE = 1e-5
+"""Of full fine-tuning, a twentieth: adapters want about ten times its rate (Schulman et al. 2025, "LoRA Without Regret")."""
 SAMPLES_PER_PROMPT = 8
 SAMPLING_ROWS = 64
 """Rows of one sampling batch, the unit that is kept and replayed: whole groups up to this many."""
@@ -56,6 +59,25 @@ class LoraAdapter(BaseModel):
     type: Literal["lora"] = "lora"
     rank: int = Field(default=16, ge=1, le=256)
     alpha: float = Field(default=32.0, gt=0, le=1024)
+
+
+class FullFineTuning(BaseModel):
+    """No adapter: every weight is trained."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["full"]
+
+
+def _kind(value: Any) -> Any:
+    """Which of the adapter's kinds a value is meant to be; one without a type is the default."""
+    return value.get("type", "lora") if isinstance(value, dict) else getattr(value, "type", "lora")
+
+
+Adapter = Annotated[
+    Annotated[LoraAdapter, Tag("lora")] | Annotated[FullFineTuning, Tag("full")],
+    Discriminator(_kind, custom_error_type="adapter_kind", custom_error_message="its type should be 'lora' or 'full'"),
+]
 
 
 class Clip(BaseModel):
@@ -92,12 +114,13 @@ class Options(BaseModel):
     max_completion_tokens: int = Field(default=256, ge=1, le=32768)
     temperature: float = Field(default=1.0, gt=0, le=2)
     top_p: float = Field(default=1.0, gt=0, le=1)
-    learning_rate: float = Field(default=BASE_LEARNING_RATE, gt=0, le=1)
+    learning_rate: float | None = Field(default=None, gt=0, le=1)
+    """Default: `BASE_LEARNING_RATE` or `FULL_LEARNING_RATE`, by the adapter."""
     loss: Literal["grpo", "dr_grpo", "rloo", "gspo", "cispo", "ppo"] = "grpo"
     kl_coef: float = Field(default=0.0, ge=0, le=10)
     clip: Clip = Clip()
     inner_epochs: int = Field(default=1, ge=1, le=8)
-    adapter: LoraAdapter = LoraAdapter()
+    adapter: Adapter = LoraAdapter()
     overlong: Literal["mask", "penalize", "keep"] = "keep"
     """Completions cut at `max_completion_tokens` take no part in the update, or count as graded. `penalize` lowers the reward
     that the update sees over the last fifth of the allowed length, by up to 1."""
@@ -139,6 +162,7 @@ class Plan:
     clip_high: float
     inner_epochs: int
     lora_rank: int
+    """0 where there is no adapter and every weight is trained."""
     lora_alpha: float
     overlong: str
     failed_sample: str
@@ -160,6 +184,11 @@ class Plan:
         """Plain values for the job's row."""
         return asdict(self)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every weight is trained, and checkpoints are whole models."""
+        return self.lora_rank == 0
+
     def hyperparameters(self) -> Json:
         """The resolved numbers under OpenAI's names."""
         names = ("batch_size", "learning_rate_multiplier", "n_epochs", "compute_multiplier", "eval_interval", "eval_samples")
@@ -177,7 +206,7 @@ class Plan:
             "kl_coef": self.kl_coef,
             "clip": {"low": self.clip_low, "high": self.clip_high},
             "inner_epochs": self.inner_epochs,
-            "adapter": {"type": "lora", "rank": self.lora_rank, "alpha": self.lora_alpha},
+            "adapter": {"type": "full"} if self.is_full else {"type": "lora", "rank": self.lora_rank, "alpha": self.lora_alpha},
             "overlong": self.overlong,
             "failed_sample": self.failed_sample,
             "grader_error_limit": self.grader_error_limit,
@@ -199,6 +228,8 @@ def resolve(hyperparameters: Hyperparameters, options: Options, *, train_rows: i
     compute = asked.compute_multiplier if asked.compute_multiplier != "auto" else 1.0
     multiplier = asked.learning_rate_multiplier if asked.learning_rate_multiplier != "auto" else 1.0
     eval_samples = max(1, min(4, 32 // max(valid_rows, 1)))
+    lora = options.adapter if isinstance(options.adapter, LoraAdapter) else None
+    learning_rate = options.learning_rate or (BASE_LEARNING_RATE if lora else FULL_LEARNING_RATE)
     clip_low, clip_high = CLIPS.get(options.loss, DEFAULT_CLIP)
     return Plan(
         train_rows=train_rows,
@@ -207,7 +238,7 @@ def resolve(hyperparameters: Hyperparameters, options: Options, *, train_rows: i
         n_epochs=n_epochs,
         total_steps=total_steps,
         learning_rate_multiplier=multiplier,
-        learning_rate=options.learning_rate * multiplier,
+        learning_rate=learning_rate * multiplier,
         compute_multiplier=compute,
         samples_per_prompt=options.samples_per_prompt or max(2, round(SAMPLES_PER_PROMPT * compute)),
         eval_interval=asked.eval_interval if asked.eval_interval != "auto" else max(1, total_steps // 12),
@@ -221,8 +252,8 @@ def resolve(hyperparameters: Hyperparameters, options: Options, *, train_rows: i
         clip_low=options.clip.low or clip_low,
         clip_high=options.clip.high or clip_high,
         inner_epochs=options.inner_epochs,
-        lora_rank=options.adapter.rank,
-        lora_alpha=options.adapter.alpha,
+        lora_rank=lora.rank if lora else 0,
+        lora_alpha=lora.alpha if lora else 0.0,
         overlong=options.overlong,
         failed_sample=options.failed_sample,
         grader_error_limit=options.grader_error_limit,

@@ -11,6 +11,8 @@ import pytest
 
 from tests.models import tiny_model
 
+from .serving import Serving, serve
+
 collect_ignore_glob = ["test_*.py"] if find_spec("vllm") is None else []
 
 
@@ -25,8 +27,8 @@ class Source:
 
     policy: Any
 
-    def save_adapter(self, directory: Path) -> None:
-        self.policy.save_adapter(directory)
+    def save_checkpoint(self, directory: Path) -> None:
+        self.policy.save_checkpoint(directory)
 
     def save_merged(self, directory: Path) -> None:
         self.policy.save_merged(directory)
@@ -50,3 +52,12 @@ def engines(directory: Path, source: Source, restarts: list[str]) -> Iterator[di
     yield made
     for engine in made.values():
         engine.close()
+
+
+@pytest.fixture(scope="session")
+def serving(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A `vllm serve` of the tiny model."""
+    serving, process = serve(directory, tmp_path_factory.mktemp("serve"))
+    yield serving
+    process.terminate()
+    process.wait(60)

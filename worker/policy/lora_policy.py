@@ -28,17 +28,13 @@ class LoraPolicy(TrainedPolicy):
         generator = torch.Generator().manual_seed(seed)
         return cls(model, Adapter.fresh(model.weights, rank, alpha, generator), config)
 
-    def save_adapter(self, directory: Path) -> None:
-        """Write the adapter as `peft` loads it."""
-        self.adapter.write(directory, self.model.directory.name)
-
     def save_checkpoint(self, directory: Path) -> None:
         """See `PolicyTrainer.save_checkpoint`: the adapter."""
-        self.save_adapter(directory)
+        self.adapter.write(directory, self.model.directory.name)
 
     def save_state(self, directory: Path) -> None:
         """See `PolicyTrainer.save_state`: the adapter as its own files, and how the update stands beside it."""
-        self.save_adapter(directory)
+        self.save_checkpoint(directory)
         self._save_progress(directory)
 
     def load_state(self, directory: Path) -> None:

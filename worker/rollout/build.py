@@ -13,13 +13,13 @@ from core.models import BaseModel
 from core.settings import Settings
 from worker.canary import SyncedEngine
 from worker.policy.chat import ChatTokenizer
-from worker.policy.lora_policy import LoraPolicy
+from worker.policy.trained import TrainedPolicy
 from worker.rollout.base import RolloutEngine
 from worker.rollout.torch import TorchEngine
 
 
 def build_engine(
-    base: BaseModel, settings: Settings, plan: Plan, policy: LoraPolicy, chat: ChatTokenizer, warn: Callable[[str], None]
+    base: BaseModel, settings: Settings, plan: Plan, policy: TrainedPolicy, chat: ChatTokenizer, warn: Callable[[str], None]
 ) -> tuple[RolloutEngine, SyncedEngine | None]:
     """The engine, and the same again where it has weights of its own. `warn` is told of an engine that was restarted.
 
@@ -36,7 +36,7 @@ def build_engine(
     options = VllmOptions(
         max_model_len=min(policy.model.max_len, base.max_model_len or policy.model.max_len),
         dtype=base.dtype,
-        sync=_sync(settings, policy),
+        sync="merged" if plan.is_full else _sync(settings, policy),
         max_lora_rank=plan.lora_rank,
         tensor_parallel_size=settings.vllm_tensor_parallel,
         data_parallel_size=settings.vllm_data_parallel,
@@ -50,7 +50,7 @@ def build_engine(
     return engine, engine
 
 
-def _sync(settings: Settings, policy: LoraPolicy) -> Literal["lora", "merged"]:
+def _sync(settings: Settings, policy: TrainedPolicy) -> Literal["lora", "merged"]:
     if settings.vllm_sync == "auto":
         return "merged" if policy.merged.embed.device.type == "cpu" else "lora"
     return settings.vllm_sync

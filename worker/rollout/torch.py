@@ -9,8 +9,8 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import Weights
+from worker.policy.trained import TrainedPolicy
 from worker.rollout.base import Completion, Finished, PromptGroup, SamplingParams, StopReason, unheard
 from worker.rollout.decode import decode
 from worker.rollout.guide import Guides
@@ -21,7 +21,7 @@ class TorchEngine:
 
     def __init__(
         self,
-        policy: LoraPolicy,
+        policy: TrainedPolicy,
         stop_ids: Set[int],
         guides: Callable[[], Guides] | None = None,
         *,

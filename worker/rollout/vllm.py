@@ -39,8 +39,8 @@ _SEEDS = 2**63
 class WeightSource(Protocol):
     """What the engine needs of the policy."""
 
-    def save_adapter(self, directory: Path) -> None:
-        """Write the adapter as `peft` loads it."""
+    def save_checkpoint(self, directory: Path) -> None:
+        """Write the adapter as `peft` loads it; only asked for where adapters are synced."""
 
     def save_merged(self, directory: Path) -> None:
         """Write base plus adapter as a plain model directory."""
@@ -140,7 +140,7 @@ class VllmEngine:
 
     def _swap_adapter(self, directory: Path) -> None:
         version, engine = next(self._versions), self._process.engine
-        self._weights.save_adapter(directory)
+        self._weights.save_checkpoint(directory)
         fresh, old = LoRARequest(f"policy-{version}", version, str(directory)), self._lora
         if old is not None:
             self._process.ask(engine.remove_lora(old.lora_int_id))

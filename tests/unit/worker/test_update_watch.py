@@ -15,7 +15,8 @@ NO_SIGNAL = UpdateStats(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, tokens=10, skipped=Tr
 
 def metrics(*updates: UpdateStats) -> list[dict[str, Any]]:
     """Of step 0, an evaluation, and of one step for each update."""
-    return [{"step": 0, "update": None}, *({"step": i, "update": asdict(stats)} for i, stats in enumerate(updates, start=1))]
+    figures = [None, *(asdict(stats) for stats in updates)]
+    return [{"step": step, "touchstone": {"update": update}} for step, update in enumerate(figures)]
 
 
 def feed(watch: UpdateWatch, *updates: UpdateStats, first: int = 1) -> None:
@@ -73,5 +74,5 @@ def test_smaller_parts_are_told_of_once() -> None:
 
 def test_metrics_of_an_earlier_version_are_read() -> None:
     update = {name: value for name, value in asdict(GOOD).items() if name not in ("not_finite", "micro_batch_tokens")}
-    watch = UpdateWatch([{"step": 1, "update": update}], 1, lambda _: None)
+    watch = UpdateWatch([{"step": 1, "touchstone": {"update": update}}], 1, lambda _: None)
     assert watch.cuts(1) == ()
