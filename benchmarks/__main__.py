@@ -13,6 +13,7 @@ from benchmarks.check import Check
 
 NAMES = (
     "api",
+    "dashboard",
     "graders",
     "overhead",
     "sampling_vs_vllm",

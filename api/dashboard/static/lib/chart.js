@@ -1,4 +1,4 @@
-// Charts: one card each, drawn by Plotly once it comes into view. Plotly is loaded from this service, when the first chart needs it.
+// Charts: one card each, drawn by Plotly while it is in view. Plotly is loaded from this service, when the first chart needs it.
 
 import { button } from "./components.js";
 import { h, replace, uniqueId } from "./dom.js";
@@ -6,6 +6,13 @@ import { figure } from "./format.js";
 import { onTheme, token } from "./theme.js";
 
 let library = null;
+let turns = Promise.resolve();
+
+/** One chart a frame, so that the page goes on answering while many are drawn. */
+function turn() {
+  turns = turns.then(() => new Promise(requestAnimationFrame));
+  return turns;
+}
 
 /** Plotly, loaded once. Pages call this early, so that it is there when the data is. */
 export function plotly() {
@@ -44,8 +51,10 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
   let drawn = false;
   let range = null;
   let pending = false;
+  let stale = true;
 
   async function draw() {
+    stale = true;
     if (!visible || pending || signal.aborted) return;
     if (!series.some((line) => line.points.some((point) => point.y !== null && point.y !== undefined))) {
       if (!drawn) replace(plot, h("p", { class: "nothing" }, nothing));
@@ -54,8 +63,8 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
     pending = true;
     try {
       const library = await plotly();
-      await new Promise(requestAnimationFrame);
-      pending = false;
+      await turn();
+      pending = stale = false;
       if (signal.aborted) return;
       if (!drawn) plot.replaceChildren();
       await library.react(plot, traces(series), layout({ x, y, log, range, fromZero }), CONFIG);
@@ -104,8 +113,8 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
     draw();
   };
   const observer = new IntersectionObserver(([entry]) => {
-    visible = entry.isIntersecting || visible;
-    if (visible && !drawn) draw();
+    visible = entry.isIntersecting;
+    if (visible && stale) draw();
   }, { rootMargin: "200px" });
   observer.observe(plot);
   const resized = new ResizeObserver(() => drawn && plot.offsetWidth && globalThis.Plotly.Plots.resize(plot));
@@ -175,7 +184,7 @@ function layout({ x, y, log, range, fromZero }) {
   const axis = { gridcolor: token("--grid"), zeroline: false, linecolor: token("--line"), tickfont: { color: text, size: 12 }, automargin: true };
   return {
     font: { family: getComputedStyle(document.body).fontFamily, color: text, size: 12 },
-    paper_bgcolor: "rgba(0,0,0,0)",
+    paper_bgcolor: token("--surface"),
     plot_bgcolor: "rgba(0,0,0,0)",
     margin: { l: 44, r: 12, t: 8, b: 36 },
     showlegend: false,
