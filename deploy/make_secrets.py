@@ -1,0 +1,58 @@
+"""The secrets of docker-compose.yml, made once: a file for each, in deploy/secrets, readable by you alone.
+
+    python3 deploy/make_secrets.py
+
+What is there already is left as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+DIRECTORY = Path(__file__).resolve().parent / "secrets"
+
+
+def contents() -> dict[str, dict[str, str]]:
+    """Fresh values: variables by the file that holds them."""
+    password = secrets.token_urlsafe(24)
+    return {
+        # The server's and the clients' name for the same password.
+        "postgres.env": {"POSTGRES_PASSWORD": password, "PGPASSWORD": password},
+        "s3.env": {"AWS_ACCESS_KEY_ID": secrets.token_hex(10), "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30)},
+        "sampler.env": {"RFT_SAMPLER_TOKEN": secrets.token_urlsafe(30)},
+        "seal.env": {"RFT_SECRETS_KEY": secrets.token_urlsafe(48)},
+        "api.env": {
+            "RFT_API_KEY": f"rft_sk_{secrets.token_urlsafe(30)}",
+            "RFT_ADMIN_KEY": f"rft_admin_{secrets.token_urlsafe(30)}",
+        },
+        "grafana.env": {"GF_SECURITY_ADMIN_PASSWORD": secrets.token_urlsafe(18)},
+    }
+
+
+def write(directory: Path) -> list[Path]:
+    """Write the files that are missing; returns them."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    made = []
+    for name, variables in contents().items():
+        path = directory / name
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            continue
+        with os.fdopen(descriptor, "w") as file:
+            file.writelines(f"{variable}={value}\n" for variable, value in variables.items())
+        made.append(path)
+    return made
+
+
+def main() -> None:
+    """Write, and say what was made."""
+    for path in write(DIRECTORY):
+        sys.stdout.write(f"made {path}\n")
+
+
+if __name__ == "__main__":
+    main()
