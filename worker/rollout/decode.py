@@ -120,8 +120,8 @@ class Decoder:
 
     @torch.inference_mode()
     def logits(self) -> Tensor:
-        """What comes next on each line, [lines, vocabulary]."""
-        return self._hidden @ self._weights.head.T
+        """What comes next on each line, [lines, vocabulary] in float32."""
+        return (self._hidden @ self._weights.head.T).float()
 
     @torch.inference_mode()
     def keep(self, lines: Sequence[int]) -> None:
