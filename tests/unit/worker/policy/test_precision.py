@@ -34,7 +34,8 @@ def test_an_update_in_bfloat16_is_close_to_one_in_float32(kind: str, tiny_direct
     precise, rounded = (policy(kind, tiny_directory, dtype, learning_rate=1e-4) for dtype in (torch.float32, torch.bfloat16))
     for _ in range(3):
         expected, actual = precise.update(GROUPS, 1.0), rounded.update(GROUPS, 1.0)
-        assert actual.loss == pytest.approx(expected.loss, abs=0.02)
+        # Of terms of order 1; the first updates go by the signs of gradients, of which rounding turns some.
+        assert actual.loss == pytest.approx(expected.loss, abs=0.05)
         assert actual.entropy == pytest.approx(expected.entropy, rel=2 * BF16_STEP)
         assert actual.grad_norm == pytest.approx(expected.grad_norm, rel=0.05)
 
