@@ -99,14 +99,15 @@ class Runner:
         base = models.resolve(job.base_model)
         chat = ChatTokenizer(base.directory)
         policy = self._policy(job, plan, base)
-        train = self._prompts(job.training_file, MAX_TRAINING_ROWS, chat, plan, policy)
-        valid = self._prompts(job.validation_file, MAX_VALIDATION_ROWS, chat, plan, policy) if job.validation_file else []
+        max_len = min(policy.model.max_len, base.max_model_len or policy.model.max_len)
+        train = self._prompts(job.training_file, MAX_TRAINING_ROWS, chat, plan, max_len)
+        valid = self._prompts(job.validation_file, MAX_VALIDATION_ROWS, chat, plan, max_len) if job.validation_file else []
         reward = Reward(self._settings, models, job.project_id, job.reinforcement["grader"])
         grading = GradingPool(reward.grader, FailureWatch(plan.grader_error_limit))
         keeper = PolicyKeeper(
             lease=self._lease, policy=policy, objects=self._objects, journal=self._journal, history=self._history
         )
-        engine, synced = build_engine(base, self._settings, plan, policy, chat, self._warn)
+        engine, synced = build_engine(base, self._settings, plan, policy, chat, job.id, self._warn)
         limit = self._settings.vllm_sync_limit or LIMITS[base.dtype]
         sampler = BatchSampler(
             lease=self._lease,
@@ -134,7 +135,7 @@ class Runner:
             journal=self._journal,
             history=self._history,
             pause=self._pause,
-            canary=None if synced is None else Canary(synced, policy, plan.temperature, limit),
+            canary=None if synced is None else Canary(synced, policy, 1.0 if base.server else plan.temperature, limit),
         )
         try:
             TrainingLoop(parts, seconds_before=job.train_seconds).run()
@@ -189,18 +190,16 @@ class Runner:
             return "cuda" if torch.cuda.is_available() else "cpu"
         return wanted
 
-    def _prompts(
-        self, file_id: str | None, max_rows: int, chat: ChatTokenizer, plan: Plan, policy: TrainedPolicy
-    ) -> Sequence[Prompt]:
+    def _prompts(self, file_id: str | None, max_rows: int, chat: ChatTokenizer, plan: Plan, max_len: int) -> Sequence[Prompt]:
         with self._files.open(str(file_id)) as stream:
             rows = load_rows(stream, max_rows)
         prompts = [Prompt(i, row, chat.prompt(row["messages"], row.get("tools"))) for i, row in enumerate(rows)]
-        room = policy.model.max_len - plan.max_completion_tokens
+        room = max_len - plan.max_completion_tokens
         for prompt in prompts:
             if len(prompt.tokens_T) > room:
                 raise JobFailure(
                     f"Example {prompt.example + 1} of {file_id} has a prompt of {len(prompt.tokens_T)} tokens; the model's "
-                    f"context of {policy.model.max_len} leaves {room} beside completions of {plan.max_completion_tokens}.",
+                    f"context of {max_len} leaves {room} beside completions of {plan.max_completion_tokens}.",
                     code="prompt_too_long",
                     param="validation_file" if max_rows == MAX_VALIDATION_ROWS else "training_file",
                 )

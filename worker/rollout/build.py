@@ -16,25 +16,48 @@ from worker.policy.chat import ChatTokenizer
 from worker.policy.trained import TrainedPolicy
 from worker.rollout.base import RolloutEngine
 from worker.rollout.torch import TorchEngine
+from worker.rollout.vllm_remote import RemoteVllmEngine
 
 
 def build_engine(
-    base: BaseModel, settings: Settings, plan: Plan, policy: TrainedPolicy, chat: ChatTokenizer, warn: Callable[[str], None]
+    base: BaseModel,
+    settings: Settings,
+    plan: Plan,
+    policy: TrainedPolicy,
+    chat: ChatTokenizer,
+    job_id: str,
+    warn: Callable[[str], None],
 ) -> tuple[RolloutEngine, SyncedEngine | None]:
     """The engine, and the same again where it has weights of its own. `warn` is told of an engine that was restarted.
 
-    Raises `JobFailure` where vLLM is asked for and not installed, `EngineLost` where it cannot be started.
+    Raises `JobFailure` where vLLM is not installed or cannot do what the job needs, `EngineLost` where it cannot be started or
+    reached.
     """
     if base.engine == "torch":
         guides = partial(chat.guides, policy.model.config.vocab)
         return TorchEngine(policy, chat.stop_ids, guides, ahead=plan.max_staleness > 0), None
+    max_len = min(policy.model.max_len, base.max_model_len or policy.model.max_len)
+    if base.server is not None:
+        if plan.is_full:
+            message = f"Model {base.id} is sampled by a vLLM server elsewhere, which takes adapters only."
+            raise JobFailure(message, code="unsupported_adapter", param="touchstone.adapter")
+        remote = RemoteVllmEngine(
+            base.server,
+            job_id,
+            policy,
+            chat.stop_ids,
+            max_len=max_len,
+            patience_seconds=settings.vllm_patience_seconds,
+            restarted=warn,
+        )
+        return remote, remote
     if find_spec("vllm") is None:
         raise JobFailure(f"Model {base.id} asks for the engine vllm, which is not installed here.", code="engine_not_installed")
     from worker.rollout.vllm import VllmEngine
     from worker.rollout.vllm_process import VllmOptions
 
     options = VllmOptions(
-        max_model_len=min(policy.model.max_len, base.max_model_len or policy.model.max_len),
+        max_model_len=max_len,
         dtype=base.dtype,
         sync="merged" if plan.is_full else _sync(settings, policy),
         max_lora_rank=plan.lora_rank,

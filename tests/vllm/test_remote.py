@@ -1,0 +1,189 @@
+"""The vLLM engine in remote mode keeps every promise of `RolloutEngine` on a real `vllm serve`, and finds its server again."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.models import VllmServer
+from tests.contract.test_rollout_engine import *  # noqa: F403  - the promises of every engine
+from tests.contract.test_rollout_engine import GROUPS, PARAMS, STOP_IDS, flat
+from worker.canary import LIMITS, Canary, OutOfSync
+from worker.policy.lora_policy import LoraPolicy
+from worker.policy.model import PolicyModel, load_model
+from worker.rollout.base import Completion, EngineLost, PromptGroup, RolloutEngine, SamplingParams
+from worker.rollout.vllm_http import ServerRefused
+from worker.rollout.vllm_remote import RemoteVllmEngine
+
+from .serving import Proxy, Serving
+from .test_engine import fresh, trained
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(580)]
+
+SEQUENCES = [((1, 2, 3), (4, 5, 6)), (tuple(range(40)), (7, 8))]
+
+
+@pytest.fixture(scope="session")
+def model(directory: Path) -> PolicyModel:
+    return load_model(directory)
+
+
+@pytest.fixture
+def policy(model: PolicyModel) -> LoraPolicy:
+    return fresh(model, 1)
+
+
+@pytest.fixture
+def restarts() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def connect(serving: Serving, restarts: list[str]) -> Iterator[Callable[..., RemoteVllmEngine]]:
+    """Engines on the server, or on what stands before it."""
+    made: list[RemoteVllmEngine] = []
+
+    def engine(policy: LoraPolicy, url: str = serving.url, patience: float = 10.0, max_len: int = 512) -> RemoteVllmEngine:
+        server = VllmServer(url, serving.adapters)
+        made.append(
+            RemoteVllmEngine(
+                server, "ftjob-1", policy, STOP_IDS, max_len=max_len, patience_seconds=patience, restarted=restarts.append
+            )
+        )
+        return made[-1]
+
+    yield engine
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def engine(connect: Callable[..., RemoteVllmEngine], policy: LoraPolicy) -> RemoteVllmEngine:
+    return connect(policy)
+
+
+def test_the_same_batch_gives_the_same_bits(engine: RolloutEngine) -> None:
+    """Tokens here: in which batches requests meet, and with them the last bits, vLLM leaves open."""
+    once, again = ([completion.tokens_T for completion in flat(engine.generate(GROUPS, PARAMS))] for _ in range(2))
+    assert once == again
+
+
+def test_a_format_is_followed_and_leaves_log_probabilities_as_the_trainer_computes_them(
+    engine: RolloutEngine, policy: LoraPolicy
+) -> None:
+    """At the one temperature at which the server can score them."""
+    params = SamplingParams(24, response_format=ResponseFormat('{"enum": ["yes", "no"]}'))  # noqa: F405
+    groups = engine.generate(GROUPS, params)
+    assert {completion.stop_reason for completion in flat(groups)} == {StopReason.STOP}  # noqa: F405
+    assert_the_policys(groups, policy)
+
+
+def test_log_probabilities_are_those_before_top_p(engine: RolloutEngine, policy: LoraPolicy) -> None:
+    assert_the_policys(engine.generate(GROUPS, SamplingParams(24, top_p=0.5)), policy)
+
+
+def assert_the_policys(groups: list[list[Completion]], policy: LoraPolicy) -> None:
+    sequences = [(g.prompt_T, c.tokens_T) for g, completions in zip(GROUPS, groups, strict=True) for c in completions]
+    for completion, expected in zip(flat(groups), policy.score(sequences, 1.0), strict=True):
+        assert completion.logprobs_T == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("params", [SamplingParams(4, temperature=0.8, top_p=0.5)])
+def test_what_the_server_has_no_log_probabilities_of_is_refused(engine: RolloutEngine, params: SamplingParams) -> None:
+    with pytest.raises(ServerRefused, match=r"temperature of 0\.8"):
+        engine.generate(GROUPS, params)
+
+
+def test_a_server_with_too_little_context_is_refused(connect: Callable[..., RemoteVllmEngine], policy: LoraPolicy) -> None:
+    with pytest.raises(ServerRefused, match="max_model_len"):
+        connect(policy, max_len=513)
+
+
+def test_a_wrong_adapter_is_caught(engine: RemoteVllmEngine, model: PolicyModel, serving: Serving) -> None:
+    ours, wrong = trained(model, 2), trained(model, 3)
+    engine._weights = ours
+    engine.sync()
+    canary = Canary(engine, ours, 1.0, LIMITS["float32"])
+    canary.before_update(SEQUENCES)
+    engine._weights = wrong
+    engine.sync()
+    with pytest.raises(OutOfSync):
+        canary.check()
+
+
+def test_adapters_leave_with_their_engine_and_those_of_a_dead_run_before_the_next(
+    connect: Callable[..., RemoteVllmEngine], policy: LoraPolicy, serving: Serving
+) -> None:
+    left = connect(policy)
+    assert serving.served() == [left._adapter]
+    after = connect(policy)  # the same job, and `left` was not closed
+    assert serving.served() == [after._adapter]
+    assert [path.name for path in serving.adapters.iterdir()] == [after._adapter]
+    after.close()
+    assert serving.served() == []
+    assert list(serving.adapters.iterdir()) == []
+
+
+def test_what_was_under_way_is_aborted_with_its_call(engine: RemoteVllmEngine, serving: Serving) -> None:
+    class Enough(Exception):
+        pass
+
+    def finished(_group: int, _member: int, _completion: Completion) -> None:
+        raise Enough
+
+    with pytest.raises(Enough):
+        engine.generate([PromptGroup((1, 2, 3), tuple(range(200)))], SamplingParams(400), finished)
+    give_up = time.monotonic() + 60
+    while serving.running():
+        assert time.monotonic() < give_up
+
+
+def test_a_server_that_hung_up_and_lost_its_adapters_is_found_again(
+    connect: Callable[..., RemoteVllmEngine], policy: LoraPolicy, serving: Serving, restarts: list[str]
+) -> None:
+    """As one that is started again."""
+    with Proxy(serving.port) as proxy:
+        engine = connect(policy, url=proxy.url)
+        before = [c.tokens_T for c in flat(engine.generate(GROUPS, PARAMS))]
+        told: list[tuple[int, int]] = []
+
+        def finished(group: int, member: int, _completion: Completion) -> None:
+            if not told:
+                serving.unload(str(engine._adapter))
+                proxy.hang_up()
+            told.append((group, member))
+
+        after = engine.generate(GROUPS, PARAMS, finished)
+        engine.close()
+    assert [c.tokens_T for c in flat(after)] == before
+    assert sorted(told) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+    assert len(restarts) == 1
+    assert "hung up" in restarts[0]
+
+
+def test_a_server_that_is_not_there_is_a_clear_error(connect: Callable[..., RemoteVllmEngine], policy: LoraPolicy) -> None:
+    with Proxy(1) as proxy:
+        url = proxy.url
+    with pytest.raises(EngineLost, match="server has not been there for 1 seconds"):
+        connect(policy, url=url, patience=0.1)
+
+
+def test_a_server_that_hangs_is_a_clear_error_and_serves_on_when_it_wakes(
+    connect: Callable[..., RemoteVllmEngine], policy: LoraPolicy, serving: Serving
+) -> None:
+    engine = connect(policy, patience=1.0)
+    cores = psutil.Process(serving.pid).children(recursive=True)
+    for core in cores:
+        core.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(EngineLost, match="sampled nothing for 1 seconds"):
+            engine.generate(GROUPS, PARAMS)
+    finally:
+        for core in cores:
+            core.send_signal(signal.SIGCONT)
+    assert engine.generate(GROUPS, PARAMS)
