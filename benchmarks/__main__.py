@@ -15,6 +15,7 @@ NAMES = (
     "api",
     "dashboard",
     "graders",
+    "losses_vs_trl",
     "overhead",
     "sampling_vs_vllm",
     "step_vs_trl",

@@ -32,12 +32,12 @@ def policy(kind: str, directory: Path, dtype: torch.dtype = torch.float32, **con
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_update_in_bfloat16_is_close_to_one_in_float32(kind: str, tiny_directory: Path) -> None:
     precise, rounded = (policy(kind, tiny_directory, dtype, learning_rate=1e-4) for dtype in (torch.float32, torch.bfloat16))
-    for _ in range(3):
-        expected, actual = precise.update(GROUPS, 1.0), rounded.update(GROUPS, 1.0)
-        # Of terms of order 1; the first updates go by the signs of gradients, of which rounding turns some.
-        assert actual.loss == pytest.approx(expected.loss, abs=0.05)
-        assert actual.entropy == pytest.approx(expected.entropy, rel=2 * BF16_STEP)
-        assert actual.grad_norm == pytest.approx(expected.grad_norm, rel=0.05)
+    expected, actual = precise.update(GROUPS, 1.0), rounded.update(GROUPS, 1.0)
+    assert actual.loss == pytest.approx(expected.loss, abs=0.01)
+    assert actual.entropy == pytest.approx(expected.entropy, rel=2 * BF16_STEP)
+    assert actual.grad_norm == pytest.approx(expected.grad_norm, rel=0.05)
+    # The first updates go by the signs of gradients, some of which rounding turns.
+    assert rounded.update(GROUPS, 1.0).loss == pytest.approx(precise.update(GROUPS, 1.0).loss, abs=0.05)
 
 
 @pytest.mark.parametrize("kind", KINDS)
