@@ -16,6 +16,7 @@ from cli.migrate import migrate
 from cli.output import errors
 from cli.sampler import sampler
 from cli.serve import serve, work
+from cli.up import up
 from core.errors import RftError
 
 commands = typer.Typer(
@@ -30,6 +31,7 @@ commands.command("worker")(work)
 commands.command()(grader)
 commands.command()(sampler)
 commands.command()(migrate)
+commands.command()(up)
 commands.add_typer(jobs.app, name="jobs")
 commands.add_typer(graders.app, name="graders")
 commands.command()(download)

@@ -1,0 +1,1 @@
+"""The distributed service as plain processes of one machine."""
