@@ -29,7 +29,7 @@ export function plotly() {
 }
 
 /**
- * A chart. `series`: [{ name, color: "--train", points: [{ x, y, low, high, text }], dashed, markers }], where `low` and `high`
+ * A chart. `series`: [{ name, label (in the legend), color: "--train", points: [{ x, y, low, high, text }], dashed, markers }], where `low` and `high`
  * make a band and a `y` of null a gap. Options: `title`, `subtitle`, `signal` (required: the page's), `x` and `y` (axes' titles),
  * `log`, `large`, `fromZero` (the axis begins at 0), `file` (name of exports), `onPoint({ x, name })` for clicks, `nothing` (text while there is no data).
  * The element has `update(series)`, `setLog(on)`, and `setRange(range)` with [from, to] or null.
@@ -200,7 +200,7 @@ function layout({ x, y, log, range, fromZero }) {
 
 function legendItem(line) {
   const last = line.points.findLast((point) => point.y !== null && point.y !== undefined);
-  return line.faint ? null : h("li", {}, h("span", { class: `key ${line.dashed ? "dashed" : ""}`, "aria-hidden": "true", vars: { "--color": `var(${line.color})` } }), line.name, last && h("strong", {}, figure(last.y)));
+  return line.faint ? null : h("li", {}, h("span", { class: `key ${line.dashed ? "dashed" : ""}`, "aria-hidden": "true", vars: { "--color": `var(${line.color})` } }), line.label ?? line.name, last && h("strong", {}, figure(last.y)));
 }
 
 function described(title, series, x) {

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from tests.browser.tools.browser import Browser
-from tests.browser.tools.conftest import GRADER, XSS, Served
+from tests.browser.browser import Browser
+from tests.browser.conftest import GRADER, XSS, Served
 
 pytestmark = pytest.mark.heavy
 
@@ -74,7 +75,7 @@ def test_a_kept_sample_is_taken_into_the_playground(browser: Browser, job: Any) 
 
 
 def test_two_models_answer_the_same_prompt(browser: Browser, job: Any) -> None:
-    browser.open(f"/chat?model={job.fine_tuned_model}&max_tokens=8")
+    browser.open(f"/chat?model={quote(job.fine_tuned_model)}&max_tokens=8")
     models = [browser.labelled(f"{side} model").get_attribute("value") for side in ("Left", "Right")]
     assert models == ["tiny", job.fine_tuned_model]
     browser.write(browser.labelled("Prompt"), XSS)
@@ -89,6 +90,10 @@ def test_curves_of_jobs_are_compared(browser: Browser, job: Any) -> None:
     browser.choose("Figure", "Training reward")
     browser.says("Training reward", ".chart h2")
     assert "metric=train_mean_reward" in browser.driver.current_url
+    for figure in ("Entropy", "Gradient norm"):
+        browser.choose("Figure", figure)
+        browser.says(figure, ".chart h2")
+        browser.until(lambda: browser.all(".chart .legend strong"))
 
 
 def test_a_file_is_uploaded_checked_and_deleted(browser: Browser, tmp_path: Path) -> None:
