@@ -79,7 +79,11 @@ def assets() -> Assets:
 @lru_cache(maxsize=1)
 def plotly() -> Asset:
     """Plotly's script, from the installed `plotly` package. The first call compresses it, which takes a fraction of a second."""
-    return Asset.of(PLOTLY, (files("plotly") / "package_data" / PLOTLY).read_bytes())
+    return Asset.of(PLOTLY, _script_of_plotly())
+
+
+def _script_of_plotly() -> bytes:
+    return (files("plotly") / "package_data" / PLOTLY).read_bytes()
 
 
 def _style_of_maps() -> str:
@@ -88,7 +92,7 @@ def _style_of_maps() -> str:
     An element of that id keeps it from doing so: the content security policy would refuse the element, with a line in the
     browser's console. Where a version of the script has no such place the id means nothing.
     """
-    found = _STYLE.search(plotly().body)
+    found = _STYLE.search(_script_of_plotly())
     return found[1].decode() if found else "no-style-of-maps"
 
 

@@ -40,7 +40,10 @@ MOST_HEIGHT = 1500
 QUALITY = 80
 STEP = 16
 PROMPT = "Write two short sentences about tigers. Every sentence must start with the letter A."
-STRICTER = '{"type": "string_check", "name": "starts", "input": "{{sample.output_text}}", "reference": "A ", "operation": "like"}'
+RUNNING = "letter-a-twice"
+"""A third variant, of two epochs, that is under way while the list of jobs is taken."""
+FORMULA = ("share * answer", "0.7 * share + 0.3 * answer")
+"""Of the demo's grader, and what the playground's picture tries instead."""
 PROBLEMS = '{"messages": [{"role": "user", "content": "What is 2 + 2?"}], "answer": "4"}\n{"messages": "none"}\nnot JSON\n'
 
 
@@ -49,18 +52,23 @@ def main(data: Path) -> None:
     with tempfile.TemporaryDirectory() as directory, served(data, Path(directory)) as address_of_service:
         client = OpenAI(base_url=f"{address_of_service}/v1", api_key=KEY)
         shown = next(job for job in client.fine_tuning.jobs.list() if job.user_provided_suffix == SUFFIX)  # type: ignore[attr-defined]
-        run_variants(client, shown)
+        compared = [shown.id, *run_variants(client, shown)]
+        under_way = create(client, shown, RUNNING, {"n_epochs": 2}, {})
+        while step(client, under_way) < 3:
+            time.sleep(2)
         pictures = Path(directory) / "pictures"
         with chromium(Path(directory)) as driver:
             browser = Browser(driver, address_of_service, KEY, Path(directory))
             for name in PAGES:
                 browser.resize(DESK.width, DESK.height)
-                browser.open(address(name, shown).replace("step=2", f"step={STEP}"))
+                browser.open(place(name, shown, compared))
                 PREPARATIONS.get(name, nothing)(browser)
                 take(browser, pictures, name, DESK, most_height=MOST_HEIGHT)
+                if name == "jobs":
+                    client.fine_tuning.jobs.cancel(under_way)
             for name in ("job", "rollouts"):
                 browser.resize(PHONE.width, PHONE.height, mobile=True)
-                browser.open(address(name, shown).replace("step=2", f"step={STEP}"))
+                browser.open(place(name, shown, compared))
                 take(browser, pictures, f"{name}-phone", PHONE, most_height=MOST_HEIGHT)
         compress(pictures)
 
@@ -94,28 +102,50 @@ def ready(service: str) -> bool:
         return False
 
 
-def run_variants(client: OpenAI, shown: Any) -> None:
-    """The shown job again with something changed, so that there is something to compare."""
-    there = {job.user_provided_suffix for job in client.fine_tuning.jobs.list()}  # type: ignore[attr-defined]
-    block = shown.method.to_dict()["reinforcement"]
-    made = [
-        client.fine_tuning.jobs.create(
-            model=shown.model,
-            training_file=shown.training_file,
-            validation_file=shown.validation_file,
-            seed=shown.seed,
-            suffix=suffix,
-            method={
-                "type": "reinforcement",
-                "reinforcement": {**block, "hyperparameters": {**block["hyperparameters"], **hyperparameters}},
-            },
-            extra_body={"touchstone": {"max_completion_tokens": shown.touchstone["max_completion_tokens"], **options}},
-        ).id
-        for suffix, (hyperparameters, options) in VARIANTS.items()
-        if suffix not in there
-    ]
-    while any(client.fine_tuning.jobs.retrieve(job).status not in ("succeeded", "failed") for job in made):
+def place(name: str, shown: Any, compared: list[str]) -> str:
+    """The address of a page with the last step and all the jobs."""
+    return (
+        address(name, shown)
+        .replace("step=2", f"step={STEP}")
+        .replace("/compare", f"/compare?jobs={','.join(compared)}", name == "compare")
+    )
+
+
+def run_variants(client: OpenAI, shown: Any) -> list[str]:
+    """The shown job again with something changed, so that there is something to compare: the ids, once they have ended."""
+    there: dict[str, str] = {job.user_provided_suffix: job.id for job in client.fine_tuning.jobs.list()}  # type: ignore[attr-defined]
+    jobs = [there.get(suffix) or create(client, shown, suffix, *changes) for suffix, changes in VARIANTS.items()]
+    while any(client.fine_tuning.jobs.retrieve(job).status not in ("succeeded", "failed") for job in jobs):
         time.sleep(5)
+    return jobs
+
+
+def create(client: OpenAI, shown: Any, suffix: str, hyperparameters: dict[str, Any], options: dict[str, Any]) -> str:
+    """The shown job again with these changes; returns the new id."""
+    job: Any = client.get(f"/fine_tuning/jobs/{shown.id}", cast_to=object)
+    block = job["method"]["reinforcement"]
+    method: Any = {
+        "type": "reinforcement",
+        "reinforcement": {
+            "grader": block["grader"],
+            "hyperparameters": {**block["hyperparameters"], **hyperparameters},
+        },
+    }
+    return client.fine_tuning.jobs.create(
+        model=shown.model,
+        training_file=shown.training_file,
+        validation_file=shown.validation_file,
+        seed=shown.seed,
+        suffix=suffix,
+        method=method,
+        extra_body={"touchstone": {"max_completion_tokens": job["touchstone"]["max_completion_tokens"], **options}},
+    ).id
+
+
+def step(client: OpenAI, job: str) -> int:
+    """How far a job is."""
+    metrics: Any = client.get(f"/fine_tuning/jobs/{job}/metrics", cast_to=object)
+    return int(metrics["step"])
 
 
 def nothing(browser: Browser) -> None:
@@ -131,22 +161,28 @@ def choose_files(browser: Browser) -> None:
 
 
 def grade_again(browser: Browser) -> None:
-    """Another grader tried on a text and held against the job's last step."""
+    """The job's grader with another formula, tried on a text and held against its last step."""
     browser.says("valid: multi")
-    browser.write(browser.labelled("Configuration"), STRICTER)
-    browser.says("valid: string_check")
+    configuration = browser.labelled("Configuration")
+    before = configuration.get_attribute("value") or ""
+    assert FORMULA[0] in before
+    browser.write(configuration, before.replace(*FORMULA))
     browser.write(browser.labelled("What the model wrote"), "A tiger sleeps at noon. All is quiet.")
+    browser.write(browser.labelled("Row of the data file, as JSON"), '{"keywords": ["tiger"]}')
     browser.button("Grade").click()
     browser.find(".grade")
+    browser.choose("Samples", f"Step {STEP}, training (32 samples)")
     browser.button("Grade again").click()
     browser.says("Kendall's tau")
 
 
 def talk(browser: Browser) -> None:
-    """One prompt answered by both models."""
-    browser.write(browser.labelled("Prompt"), PROMPT)
-    browser.button("Send").click()
-    browser.until(lambda: browser.text(".chat-columns").count(" tokens · ") == 2)
+    """One prompt answered by both models, once they are loaded."""
+    for _ in range(2):
+        browser.button("Start over").click()
+        browser.write(browser.labelled("Prompt"), PROMPT)
+        browser.button("Send").click()
+        browser.until(lambda: browser.text(".chat-columns").count(" tokens · ") == 2)
 
 
 def upload_problems(browser: Browser) -> None:

@@ -193,11 +193,11 @@ export function progress(share, label) {
   return h("div", { class: "progress", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": value, "aria-label": label, vars: { "--share": value } }, h("span"));
 }
 
-/** A table: `columns` are [heading, cell of a row, { class }]. */
-export function table(columns, rows, { caption }) {
+/** A table: `columns` are [heading, cell of a row, { class }]. Where it is narrow its rows become lists, unless it `stays` one. */
+export function table(columns, rows, { caption, stays = false }) {
   return h(
     "div",
-    { class: "table-wrap", tabindex: 0, role: "region", "aria-label": caption },
+    { class: stays ? "table-wrap" : "table-wrap stacks", tabindex: 0, role: "region", "aria-label": caption },
     h(
       "table",
       {},

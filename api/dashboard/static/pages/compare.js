@@ -1,7 +1,7 @@
 // Curves of several jobs on one chart.
 
 import { all, get } from "../lib/api.js";
-import { card, checkbox, empty, field, input, inStack, linkButton, pageHead, select, statusBadge, table, time, toastError } from "../lib/components.js";
+import { card, checkbox, empty, field, input, inStack, linkButton, pageHead, select, statusBadge, table, toastError } from "../lib/components.js";
 import { chart, plotly, smoothed } from "../lib/chart.js";
 import { debounced, h, replace } from "../lib/dom.js";
 import { figure } from "../lib/format.js";
@@ -120,7 +120,6 @@ function summary(jobs, curves) {
       ["Best", (job) => figure(rewards(job).length ? Math.max(...rewards(job)) : null), { class: "right num" }],
       ["Last", (job) => figure(rewards(job).at(-1)), { class: "right num" }],
       ["Steps", (job) => of(job, (step) => step.step).at(-1) ?? "–", { class: "right num" }],
-      ["Created", (job) => time(job.created_at)],
     ],
     jobs,
     { caption: "Validation rewards of the chosen jobs" },

@@ -79,7 +79,7 @@ function reportView(report, jobId) {
     "div",
     { class: "stack", role: "region", "aria-label": "Comparison of both graders" },
     verdict(report),
-    table([["", ([name]) => name], ["In the job", ([, value]) => value, { class: "right num" }], ["This grader", ([, , value]) => value, { class: "right num" }]], sides, { caption: "Both graders" }),
+    table([["", ([name]) => name], ["In the job", ([, value]) => value, { class: "right num" }], ["This grader", ([, , value]) => value, { class: "right num" }]], sides, { caption: "Both graders", stays: true }),
     facts([["Same reward", percent(report.same_reward)], ["Same order within groups", percent(report.same_order)], ["Kendall's tau", report.kendall_tau === null ? "no group has spread in both" : `${figure(report.kendall_tau)} (mean of ${count(report.ranked_groups)} groups)`]]),
     report.changed.length > 0 && samples("Changed most", report.changed, jobId, report.split),
     report.failed.length > 0 && samples("Not graded by this grader", report.failed, jobId, report.split),
