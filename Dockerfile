@@ -32,8 +32,11 @@ COPY core core
 COPY graders graders
 COPY migrations migrations
 COPY worker worker
+# setuptools is for the archive that WordNet comes in, and goes again.
 RUN /opt/venv/bin/pip install --no-deps . \
-    && /opt/venv/bin/python -m graders.wordnet
+    && /opt/venv/bin/pip install --constraint requirements.lock setuptools \
+    && /opt/venv/bin/python -m graders.wordnet \
+    && /opt/venv/bin/pip uninstall --yes setuptools
 
 # The same with torch: the build for CPUs, or the one for CUDA, which is what https://pypi.org/simple has.
 FROM api-build AS worker-build
@@ -46,6 +49,7 @@ RUN python deploy/requirements.py torch --only > /tmp/requirements-torch.txt \
 FROM api-build AS grader-build
 RUN python -m venv /opt/grader \
     && /opt/grader/bin/pip install --requirement graders/sandbox/image-2025-05-08.txt \
+    && /opt/venv/bin/pip install --constraint requirements.lock setuptools \
     && /opt/venv/bin/python -m graders.corpora /opt/grader
 
 # API, scheduler, light worker, migrations: no torch.
