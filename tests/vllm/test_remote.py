@@ -9,10 +9,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
+from core.jobs.types import JobStatus
 from core.models import VllmServer
 from tests.contract.test_rollout_engine import *  # noqa: F403  - the promises of every engine
 from tests.contract.test_rollout_engine import GROUPS, PARAMS, STOP_IDS, flat
+from tests.service import Service, rows
 from worker.canary import LIMITS, Canary, OutOfSync
 from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import PolicyModel, load_model
@@ -187,3 +190,22 @@ def test_a_server_that_hangs_is_a_clear_error_and_serves_on_when_it_wakes(
         for core in cores:
             core.send_signal(signal.SIGCONT)
     assert engine.generate(GROUPS, PARAMS)
+
+
+def test_a_job_that_samples_ahead_on_a_server_elsewhere_succeeds_with_every_sync_proven(
+    serving: Serving, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(tmp_path / "data", directory)
+    tiny = {"source": str(directory), "engine": "vllm", "url": serving.url, "adapter_dir": str(serving.adapters)}
+    tiny["max_model_len"] = 500
+    (service.directory / "models.yaml").write_text(yaml.safe_dump({"models": {"tiny": tiny}}))
+    steps = {"n_epochs": 2, "batch_size": 4, "eval_interval": 2}
+    options = {"samples_per_prompt": 8, "max_completion_tokens": 8, "learning_rate": 0.02, "max_staleness": 1}
+    job = service.run(service.create(train=rows(8), valid=rows(4), hyperparameters=steps, options=options))
+    assert job.status is JobStatus.SUCCEEDED, (job.error, service.log()[-4000:])
+    figures = [metrics["touchstone"] for metrics in service.jobs.steps(job.id, after_step=0)]
+    assert all(each["sync_difference"] < LIMITS["float32"] for each in figures)
+    assert [each["staleness"] for each in figures] == [0, 1, 1, 1]
+    assert figures[0]["update"]["ratio_max"] < 1e-3 < figures[1]["update"]["ratio_max"]
+    assert serving.served() == []
+    service.close()

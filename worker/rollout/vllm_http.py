@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,8 @@ class VllmHttp:
     Raises `EngineLost` where the server is away or silent, `ServerRefused` where it refuses.
     """
 
-    def __init__(self, server: VllmServer, patience_seconds: float) -> None:
+    def __init__(self, server: VllmServer, patience_seconds: float, socket: Path | None = None) -> None:
+        """`socket` is where a server of this machine listens, in place of the URL's host."""
         key = variable(server.api_key_env) if server.api_key_env else None
         self._patience = patience_seconds
         self._http = httpx2.AsyncClient(
@@ -62,7 +63,9 @@ class VllmHttp:
             headers={"authorization": f"Bearer {key}"} if key else {},
             # How long an answer takes is its own affair; `watched` sees to servers that fall silent.
             timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=None),
+            transport=httpx2.AsyncHTTPTransport(
+                uds=None if socket is None else str(socket), limits=httpx2.Limits(max_connections=None), trust_env=False
+            ),
             trust_env=False,
         )
 
@@ -95,7 +98,7 @@ class VllmHttp:
             raise EngineLost("The model's vLLM server ended a request before its time.")
         return dict(choice)
 
-    async def stream(self, body: Json) -> AsyncIterator[Json]:
+    async def stream(self, body: Json) -> AsyncGenerator[Json]:
         """The chunks of a streamed completion, as they come."""
         wanted = {**body, "return_token_ids": True, "stream": True}
         try:

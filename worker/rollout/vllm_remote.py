@@ -29,7 +29,9 @@ Sequences = Sequence[tuple[Sequence[int], Sequence[int]]]
 AWAY_PATIENCES = 10
 """How long a server may be away, in units of the patience: one that is started again loads its model first."""
 _SEEDS = 2**63
-_PROBE = {"prompt": [0, 1, 2], "max_tokens": 1, "logprobs": 5, "seed": 0}
+_PROBE: Json = {"prompt": [0, 1, 2], "max_tokens": 1, "logprobs": 5, "seed": 0}
+_SAME = 1e-2
+"""Log-probabilities no further apart are the same, in any type of weights."""
 
 
 class AdapterSource(Protocol):
@@ -64,6 +66,7 @@ class RemoteVllmEngine:
         log.info("vLLM server: %s", server.url)
         self._with_retry(lambda http: self._begin(http, max_len))
         self.sync()
+        self._at_temperature = self._with_retry(self._is_processed)
 
     def generate(
         self, groups_P: Sequence[PromptGroup], params: SamplingParams, finished: Finished = unheard
@@ -167,12 +170,15 @@ class RemoteVllmEngine:
                 await http.unload_adapter(adapter)
         for left in self._server.adapter_dir.glob(f"{self._prefix}-*"):
             shutil.rmtree(left, ignore_errors=True)
-        hot, cold = [await self._likeliest(http, served.base, temperature) for temperature in (1.0, 0.25)]
-        self._at_temperature = max(abs(a - b) for a, b in zip(hot, cold, strict=True)) > 1e-3
 
-    async def _likeliest(self, http: VllmHttp, model: str, temperature: float) -> list[float]:
-        choice = await http.complete({**_PROBE, "model": model, "temperature": temperature})
-        return sorted(choice["logprobs"]["top_logprobs"][0].values(), reverse=True)[:5]
+    async def _is_processed(self, http: VllmHttp) -> bool:
+        """Whether the server's log-probabilities are those behind temperature and top-p, or those before."""
+        hot, cold = [await self._likeliest(http, temperature) for temperature in (1.0, 0.25)]
+        return max(abs(a - b) for a, b in zip(hot, cold, strict=True)) > _SAME
+
+    async def _likeliest(self, http: VllmHttp, temperature: float) -> list[float]:
+        choice = await http.complete({**_PROBE, "model": self._adapter, "temperature": temperature})
+        return sorted(choice["logprobs"]["top_logprobs"][0].values(), reverse=True)[: _PROBE["logprobs"]]
 
     def _assert_possible(self, params: SamplingParams) -> None:
         """Raises `ServerRefused` where the server's log-probabilities would not be those of the policy at its temperature."""

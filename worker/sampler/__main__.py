@@ -23,6 +23,7 @@ from core.models import ModelRegistry
 from core.settings import get_settings
 from core.storage.build import open_store
 from worker.sampler.access import TokenRequired
+from worker.sampler.backends import VllmBackend
 from worker.sampler.engine import Engine
 from worker.sampler.server import SamplerApp
 
@@ -48,16 +49,12 @@ def main() -> int:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     try:
-        engine = Engine(
-            ModelRegistry.load(settings),
-            open_store(settings.object_store_url),
-            merged_directory=settings.data_dir / "merged",
-            device=settings.sampler_device,
-        )
+        registry, store = ModelRegistry.load(settings), open_store(settings.object_store_url)
+        engine = Engine(registry, store, merged_directory=settings.data_dir / "merged", device=settings.sampler_device)
     except RftError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
-    app: ASGIApp = SamplerApp(engine).asgi()
+    app: ASGIApp = SamplerApp(engine, VllmBackend(registry, store, settings)).asgi()
     if settings.sampler_token and arguments.host:
         app = TokenRequired(app, settings.sampler_token)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS)

@@ -7,23 +7,25 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from worker.policy.model import Weights
 from worker.rollout.base import PromptGroup
 from worker.rollout.decode import SHRINK, Decoder
 from worker.rollout.draw import RowUniforms, draw
-from worker.sampler.engine import Served
+from worker.sampler.engine import ServedWeights
 from worker.sampler.generation import Generation, Piece, Ranked
+from worker.sampler.request import ChatRequest
 
 
 class Part:
     """Some choices of one request, and how their tokens are drawn. They share the prompt's computation."""
 
-    def __init__(self, generation: Generation, choices: range) -> None:
+    def __init__(self, generation: Generation, weights: Weights, choices: range) -> None:
         self.generation = generation
         self.group = PromptGroup(generation.prompt, generation.seeds[choices.start : choices.stop])
         self._choices = [generation.choices[index] for index in choices]
         self._guides = [generation.guide() for _ in choices]
         self._uniforms = RowUniforms(self.group.seeds_G)
-        self._penalties = _Penalties(generation, len(choices))
+        self._penalties = _Penalties(generation.request, weights, len(choices))
         self._position = 0
         self._lines = list(range(len(choices)))
         """The choice behind each line that the part has in its batch."""
@@ -72,7 +74,7 @@ class Part:
 class Batch:
     """The requests that are sampled on one set of weights; more may come in between any two tokens."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: ServedWeights) -> None:
         self.served = served
         self._decoder = Decoder(served.weights)
         self._parts: list[Part] = []
@@ -131,8 +133,7 @@ class Batch:
 class _Penalties:
     """OpenAI's `logit_bias`, `frequency_penalty` and `presence_penalty`, over the completion's own tokens."""
 
-    def __init__(self, generation: Generation, rows: int) -> None:
-        request, weights = generation.request, generation.served.weights
+    def __init__(self, request: ChatRequest, weights: Weights, rows: int) -> None:
         self._frequency, self._presence = request.frequency_penalty or 0.0, request.presence_penalty or 0.0
         self._counts: Tensor | None = None
         if self._frequency or self._presence:

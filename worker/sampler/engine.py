@@ -34,13 +34,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Served:
-    """Weights ready to sample from, with their tokenizer. `max_len` counts prompt and completion together."""
+    """A model ready to be asked, with its tokenizer. `max_len` counts prompt and completion together."""
 
-    weights: Weights
     tokenizer: ChatTokenizer
     max_len: int
+    vocab: int
     guides: Callable[[], Guides]
     """What holds completions to a format; made at the first call."""
+
+
+@dataclass(frozen=True)
+class ServedWeights(Served):
+    """Weights in this process, ready to sample from."""
+
+    weights: Weights
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class Engine:
         self._bases: Recent[_Base] = Recent(KEEP_BASES)
         self._merged: Recent[Weights] = Recent(KEEP_MERGED)
 
-    def serve(self, base_model: str, manifest_key: str | None) -> Served:
+    def serve(self, base_model: str, manifest_key: str | None) -> ServedWeights:
         """The base model, or what the checkpoint of this manifest makes of it.
 
         Raises `NotFound` for an unknown model, `Unavailable` for one that is not prepared, `CorruptObject` for a damaged
@@ -98,7 +105,7 @@ class Engine:
         weights = base.model.weights
         if manifest_key is not None:
             weights = self._merged.get(f"{base_model} {manifest_key}", lambda: self._merge(base, manifest_key))
-        return Served(weights, base.tokenizer, base.max_len, base.guides)
+        return ServedWeights(base.tokenizer, base.max_len, base.model.config.vocab, base.guides, weights)
 
     def export(self, base_model: str, manifest_key: str) -> Path:
         """A fresh directory with the merged model, as plain `transformers` loads it. The caller removes it."""

@@ -61,8 +61,8 @@ class Generation:
         self.max_tokens = min(room, request.max_completion_tokens or request.max_tokens or DEFAULT_MAX_TOKENS)
         self.seeds = _seeds(request.seed, request.n or 1)
         self._check_bias()
-        self._format = response_format.parse(request.response_format, "response_format")
-        if self._format is not None:
+        self.format = response_format.parse(request.response_format, "response_format")
+        if self.format is not None:
             self.guide()  # a grammar that is too large for this vocabulary is refused before anything is sampled
         opened = served.tokenizer.transcript(self.prompt[-16:]).rstrip().endswith(_OPENS_REASONING)
         self.choices = [Choice(self, index, opened=opened) for index in range(request.n or 1)]
@@ -70,7 +70,7 @@ class Generation:
 
     def guide(self) -> Guide | None:
         """What holds one choice to the request's format; None where any text will do."""
-        return None if self._format is None else self.served.guides().guide(self._format, self.prompt)
+        return None if self.format is None else self.served.guides().guide(self.format, self.prompt)
 
     def stop(self) -> None:
         """Sample no further; may be called from any thread."""
@@ -103,7 +103,7 @@ class Generation:
         }
 
     def _check_bias(self) -> None:
-        vocabulary = self.served.weights.config.vocab
+        vocabulary = self.served.vocab
         if any(token >= vocabulary for token in self.request.logit_bias or ()):
             message = f"Invalid 'logit_bias': the tokens of this model are below {vocabulary}."
             raise InvalidRequest(message, param="logit_bias", code="invalid_value")
@@ -123,6 +123,7 @@ class Choice:
         self._calls = ToolCalls(several=request.parallel_tool_calls is not False) if request.tools else None
         self._index = index
         self._logprobs = bool(request.logprobs)
+        self.top_logprobs = request.top_logprobs or 0
         self.tokens = 0
         self.reasoning_tokens = 0
         self.finish_reason: str | None = None

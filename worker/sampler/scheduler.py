@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 from core.errors import RftError, Unavailable
+from worker.policy.model import Weights
 from worker.sampler.batch import Batch, Part
 from worker.sampler.engine import KEEP_BASES, KEEP_MERGED, Engine
 from worker.sampler.generation import Generation, Piece
@@ -70,7 +71,7 @@ class Ticket:
         """Whether nobody waits any more."""
         return self._given_up.is_set()
 
-    def begin(self, generation: Generation) -> None:
+    def begin(self, generation: Generation, weights: Weights) -> None:
         """Cut the request into parts of as many choices as there is room for at once."""
         self.generation = generation
         if self.is_given_up:
@@ -78,7 +79,7 @@ class Ticket:
         count = len(generation.choices)
         together = max(1, CACHED_POSITIONS // (len(generation.prompt) + generation.max_tokens))
         for start in range(0, count, together):
-            self.to_begin.append(Part(generation, range(start, min(count, start + together))))
+            self.to_begin.append(Part(generation, weights, range(start, min(count, start + together))))
 
 
 class Scheduler:
@@ -173,7 +174,7 @@ class Scheduler:
                 self._touch()
                 batch = Batch(self._engine.serve(*ticket.key))
             generation = Generation(batch.served, ticket.request)
-            ticket.begin(generation)
+            ticket.begin(generation, batch.served.weights)
         except Exception as error:  # noqa: BLE001 - one request must not end the thread that serves all
             ticket.give_up()
             ticket.listener.ended(_reported(error))

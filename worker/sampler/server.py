@@ -20,11 +20,12 @@ from starlette.types import Receive, Scope, Send
 
 from core.errors import InvalidRequest, RftError
 from core.tar import archive, archive_size, directory_members
+from worker.sampler.backends import GiveUp, VllmBackend, VllmTicket
 from worker.sampler.chat import Chunks, response
 from worker.sampler.engine import Engine
 from worker.sampler.generation import Generation, Piece
-from worker.sampler.request import parse
-from worker.sampler.scheduler import Scheduler, Ticket
+from worker.sampler.request import ChatRequest, parse
+from worker.sampler.scheduler import Listener, Scheduler
 
 Json = dict[str, Any]
 
@@ -100,8 +101,9 @@ class MergedModel(StreamingResponse):
 class SamplerApp:
     """Routes over one engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, vllm: VllmBackend | None = None) -> None:
         self._scheduler = Scheduler(engine)
+        self._vllm = vllm
 
     def asgi(self) -> Starlette:
         """The application."""
@@ -118,7 +120,7 @@ class SamplerApp:
     async def _chat(self, http: Request) -> Response:
         request = parse(await _body(http))
         sampling = Sampling()
-        ticket = self._scheduler.submit(request, sampling)
+        ticket = self._submit(request, sampling)
         begun = asyncio.ensure_future(sampling.generation() if request.stream else self._answer(sampling))
         gone = asyncio.ensure_future(_disconnected(http))
         handed_on = False
@@ -137,6 +139,12 @@ class SamplerApp:
             if not handed_on:
                 ticket.give_up()
 
+    def _submit(self, request: ChatRequest, listener: Listener) -> GiveUp:
+        base = self._vllm.base(request.touchstone.base_model) if self._vllm else None
+        if base is None:
+            return self._scheduler.submit(request, listener)
+        return VllmTicket(base, self._scheduler, request, listener)
+
     async def _merge(self, http: Request) -> Response:
         try:
             asked = MergeRequest.model_validate(await _body(http))
@@ -153,7 +161,7 @@ class SamplerApp:
         generation = await sampling.generation()
         return response(generation, [piece async for piece in sampling.all_pieces()])
 
-    async def _events(self, generation: Generation, sampling: Sampling, ticket: Ticket) -> AsyncIterator[bytes]:
+    async def _events(self, generation: Generation, sampling: Sampling, ticket: GiveUp) -> AsyncIterator[bytes]:
         """Server-sent events. A failure after the first byte travels as an event, for the status is sent."""
         chunks = Chunks(generation)
         try:
@@ -177,11 +185,15 @@ class SamplerApp:
         finally:
             unloading.cancel()
             await asyncio.to_thread(self._scheduler.close)
+            if self._vllm:
+                await self._vllm.close()
 
     async def _unload_idle(self) -> None:
         while True:
             await asyncio.sleep(_UNLOAD_EVERY_SECONDS)
             self._scheduler.unload_idle()
+            if self._vllm:
+                await self._vllm.unload_idle()
 
 
 async def _body(http: Request) -> Json:
