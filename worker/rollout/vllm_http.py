@@ -35,6 +35,10 @@ class ServerRefused(JobFailure):
     code = "engine_refused"
 
 
+class EngineSilent(EngineLost):
+    """The server is there, and gets on with nothing."""
+
+
 class AdapterMissing(EngineLost):
     """The server does not know an adapter that it was given: it was started again."""
 
@@ -120,7 +124,7 @@ class VllmHttp:
             while not (await asyncio.wait({task}, timeout=self._patience))[0]:
                 done = await self._tokens_done()
                 if done is not None and done == done_before:
-                    raise EngineLost(f"The model's vLLM server has sampled nothing for {self._patience:g} seconds.")
+                    raise EngineSilent(f"The model's vLLM server has sampled nothing for {self._patience:g} seconds.")
                 done_before = done
             return task.result()
         finally:
@@ -128,14 +132,18 @@ class VllmHttp:
             with suppress(asyncio.CancelledError, Exception):
                 await task
 
+    async def is_well(self) -> bool:
+        """Whether the server answers, and says that its engine is alive."""
+        with suppress(EngineLost):
+            await self._answer("GET", "/health", seconds=self._patience)
+            return True
+        return False
+
     async def wait_until_there(self, seconds: float) -> None:
         """Until the server answers; raises `EngineLost` when it has not by then."""
         try:
             async with asyncio.timeout(seconds):
-                while True:
-                    with suppress(EngineLost):
-                        await self._answer("GET", "/health", seconds=self._patience)
-                        return
+                while not await self.is_well():
                     await asyncio.sleep(min(1.0, self._patience / 10))
         except TimeoutError:
             raise EngineLost(f"The model's vLLM server has not been there for {seconds:g} seconds.") from None

@@ -138,15 +138,10 @@ class RemoteVllmEngine:
             return asyncio.run(self._alone(work))
 
     async def _find_again(self) -> None:
-        """Wait for the server, and have it serve the adapter; what it still has of before stays."""
-
-        async def reload() -> None:
-            if self._adapter is not None and self._adapter not in (await http.models()).adapters:
-                await self._load(http)
-
+        """Wait for the server, and see that it serves the adapter."""
         async with VllmHttp(self._server, self._patience) as http:
             await http.wait_until_there(AWAY_PATIENCES * self._patience)
-            await http.watched(reload())
+            await http.watched(self._load(http))
 
     async def _alone(self, work: Callable[[VllmHttp], Coroutine[Any, Any, T]]) -> T:
         """The work, watched. Of errors that come together the first is raised: it has ended the others."""
@@ -190,7 +185,9 @@ class RemoteVllmEngine:
         )
 
     async def _load(self, http: VllmHttp) -> None:
-        await http.load_adapter(str(self._adapter), self._directory(str(self._adapter)))
+        """Have the server serve the newest adapter; nothing where an attempt before has got so far."""
+        if self._adapter is not None and self._adapter not in (await http.models()).adapters:
+            await http.load_adapter(self._adapter, self._directory(self._adapter))
 
     async def _sample(self, http: VllmHttp, prompt_T: Sequence[int], seed: int, params: SamplingParams) -> Completion:
         choice = await http.complete(

@@ -26,7 +26,7 @@ from core.storage import manifest
 from core.storage.base import ObjectKey, ObjectStore
 from worker.policy.chat import ChatTokenizer
 from worker.rollout.base import EngineLost
-from worker.rollout.vllm_http import AdapterMissing, ServerRefused, VllmHttp
+from worker.rollout.vllm_http import AdapterMissing, EngineSilent, ServerRefused, VllmHttp
 from worker.sampler.empty_adapter import write_empty_adapter
 from worker.sampler.engine import IDLE_SECONDS, Served
 from worker.sampler.generation import Choice, Generation, Ranked
@@ -74,7 +74,8 @@ class VllmBase:
             await self._sample_all(generation, model, listener)
         except EngineLost as error:
             log.warning("%s", error.message)
-            await self._let_go()
+            if isinstance(error, EngineSilent) or self._http is None or not await self._http.is_well():
+                await self._let_go()
             raise Unavailable("The model's server was lost while it answered. Please try again.") from error
         finally:
             self._in_use -= 1
@@ -95,6 +96,8 @@ class VllmBase:
     async def _model_for(self, manifest_key: str | None) -> str:
         """The name by which the server knows these weights, once it does."""
         async with self._changing:
+            if self._own is not None and not self._own.is_running:
+                await self._let_go()
             http = self._http or await self._connect()
             if manifest_key not in self._adapters:
                 while len(self._adapters) >= KEEP_ADAPTERS:

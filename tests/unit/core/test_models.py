@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import NotFound
-from core.models import DEFAULT_MODEL_CREATED, InvalidModels, JudgeEndpoint, ModelRegistry, SourceKind
+from core.models import DEFAULT_MODEL_CREATED, InvalidModels, JudgeEndpoint, ModelRegistry, SourceKind, VllmServer
 from core.settings import Settings
 
 
@@ -142,3 +142,26 @@ def test_a_judges_own_name_is_its_models_unless_it_has_another(tmp_path: Path) -
 def test_a_missing_file_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidModels, match=r"nowhere\.yaml"):
         ModelRegistry.load(Settings(data_dir=tmp_path, models=tmp_path / "nowhere.yaml"))
+
+
+def test_a_model_may_be_sampled_by_a_vllm_server_elsewhere(tmp_path: Path) -> None:
+    entry = "{source: org/m, engine: vllm, url: 'http://10.0.0.7:8000', adapter_dir: /mnt/adapters, api_key_env: VLLM_KEY}"
+    server = registry(tmp_path, f"models: {{m: {entry}}}").resolve("m").server
+
+    assert server == VllmServer("http://10.0.0.7:8000", Path("/mnt/adapters"), "VLLM_KEY")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "engine: vllm, url: 'http://a:1'",
+        "url: 'http://a:1', adapter_dir: /mnt",
+        "engine: vllm, url: 'ftp://a', adapter_dir: /mnt",
+        "engine: vllm, url: 'http://a:1', adapter_dir: relative",
+        "engine: vllm, adapter_dir: /mnt",
+        "engine: vllm, api_key_env: KEY",
+    ],
+)
+def test_a_server_elsewhere_that_could_not_be_used_is_refused(tmp_path: Path, entry: str) -> None:
+    with pytest.raises(InvalidModels, match=r"models\.m"):
+        registry(tmp_path, f"models: {{m: {{source: org/m, {entry}}}}}")
