@@ -58,6 +58,7 @@ class Topology:
         """Start everything, and wait until requests are answered. Raises `CommandFailed`."""
         base = self._settings.environment()
         common = {**base, **start_servers(self._processes, self._directory, base).variables, **self._shared()}
+        _migrate(common["RFT_DATABASE_URL"])
         sampler = common["RFT_SAMPLER_URL"]
         self._run("grader", common, "grader", "--socket", common["RFT_GRADER_SOCKET"])
         self._run("sampler", common, "sampler", "--port", sampler.rpartition(":")[2])
@@ -95,6 +96,13 @@ class Topology:
         data = {"RFT_DATA_DIR": str(self._directory / name)}
         argv = [sys.executable, "-m", "cli.main", *words]
         self._processes.start(Program(name, argv, {**common, **data}))
+
+
+def _migrate(database_url: str) -> None:
+    """Before anybody uses the database."""
+    from core.db import migrate  # only this command pays for its import
+
+    migrate(database_url)
 
 
 def _answers(url: str) -> bool:

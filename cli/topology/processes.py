@@ -43,7 +43,7 @@ class _Running:
 
 @dataclass
 class Processes:
-    """Started in order, ended in the reverse order. Their output goes to a file each, `<name>.log` in `logs`."""
+    """Programs that run together. Their output goes to a file each, `<name>.log` in `logs`."""
 
     logs: Path
     _running: list[_Running] = field(default_factory=list)
@@ -71,16 +71,19 @@ class Processes:
             time.sleep(_LOOK_SECONDS)
 
     def stop(self) -> None:
-        """End all of them; returns when they are gone."""
-        while self._running:
-            process = self._running.pop().process
-            assert process.stdin is not None
-            process.stdin.close()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """End all of them, those that are not started again last: the others use them. Returns when they are gone."""
+        for restarts in (True, False):
+            ending = [one.process for one in self._running if one.program.restarts is restarts]
+            for process in ending:
+                assert process.stdin is not None
+                process.stdin.close()
+            for process in ending:
+                try:
+                    process.wait(_STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        self._running.clear()
 
     def _look_after(self, one: _Running) -> None:
         if one.process.poll() is None:

