@@ -90,7 +90,8 @@ CMD ["rft", "sampler", "--host", "0.0.0.0", "--port", "8001"]
 # Runs python graders and programs: the sandbox's own modules, which need the standard library alone, and the graders' interpreter.
 FROM base AS grader
 COPY --from=grader-build /opt/grader /opt/grader
-COPY graders/__init__.py /opt/touchstone/graders/
+COPY core/__init__.py core/errors.py core/processes.py /opt/touchstone/core/
+COPY graders/__init__.py graders/base.py /opt/touchstone/graders/
 COPY graders/sandbox /opt/touchstone/graders/sandbox
 ENV PYTHONPATH=/opt/touchstone
 USER touchstone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,13 +17,20 @@ from cli.output import console, errors
 from core.settings import Settings, get_settings
 from graders.sandbox.client import Enforced, SandboxUnavailable
 from graders.sandbox.probes import Finding, examine
+from graders.sandbox.service import ServiceClient
 
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
-    """Try every wall of the sandbox of python graders and programs. Exit code 1 where one that is promised does not hold."""
+    """Try every wall of the sandbox of python graders and programs. Exit code 1 where one that is promised does not hold.
+
+    Where a grader service runs them (RFT_GRADER_SOCKET), its level is asked for: its walls have to be tried where it runs.
+    """
     settings = get_settings()
+    if settings.grader_socket is not None:
+        _ask_the_service(settings, settings.grader_socket, as_json)
+        return
     try:
         with errors.status("attacking the sandbox from inside"):
             enforced, findings = examine(settings.grader_python, minimum=settings.sandbox_level)
@@ -36,6 +44,22 @@ def doctor(
         _print(settings, enforced, findings, sound)
     if not sound:
         raise typer.Exit(1)
+
+
+def _ask_the_service(settings: Settings, path: Path, as_json: bool) -> None:
+    client = ServiceClient(path, minimum=settings.sandbox_level)
+    try:
+        enforced = client.enforced()
+    except SandboxUnavailable as error:
+        _report_none(settings, error.message, as_json)
+        raise typer.Exit(1) from None
+    finally:
+        client.close()
+    if as_json:
+        typer.echo(json.dumps({**_as_json(settings, enforced, [], sound=True), "service": str(path)}, indent=2))
+        return
+    console.print(f"The grader service at {escape(str(path))} runs calls at the level [bold]{enforced.level}[/bold].")
+    console.print("Its walls were not tried: run `python -m graders.sandbox.examination` where it runs.")
 
 
 def _as_json(settings: Settings, enforced: Enforced, findings: list[Finding], sound: bool) -> dict[str, object]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.grader_service import grader_service
+
 ROOT = Path(__file__).resolve().parents[3]
 DOCTOR = [sys.executable, "-m", "cli.main", "doctor"]
 
@@ -46,3 +48,16 @@ def test_without_a_sandbox_it_fails() -> None:
     assert process.returncode == 1
     assert (report(process)["ok"], report(process)["level"]) == (False, None)
     assert "does not start" in report(process)["reason"]
+
+
+def test_a_grader_service_is_asked_for_its_level() -> None:
+    with grader_service() as service:
+        process = run("--json", grader_socket=str(service.path))
+    found = report(process)
+    assert (process.returncode, found["level"], found["service"], found["walls"]) == (0, "strict", str(service.path), [])
+
+
+def test_a_grader_service_that_is_not_there_is_no_sandbox(tmp_path: Path) -> None:
+    process = run(grader_socket=str(tmp_path / "s"))
+    assert process.returncode == 1
+    assert "No sandbox" in process.stdout

@@ -140,33 +140,48 @@ def test_every_requirement_has_a_version_in_the_lock() -> None:
     assert installed - locked == set()
 
 
-def test_the_grader_image_holds_all_that_the_service_needs(tmp_path: Path) -> None:
-    """Its files alone, under an interpreter that sees no packages."""
+@pytest.fixture(scope="module")
+def grader_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the grader image holds of the service, alone, as the environment of an interpreter that sees no packages."""
+    root = tmp_path_factory.mktemp("grader")
     for copied in STAGES["grader"].all("COPY"):
         origin, paths = dockerfile.sources(copied)
         for path in [] if origin else paths:
-            target = tmp_path / path
+            target = root / path
             target.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if (ROOT / path).is_dir() else shutil.copy)(ROOT / path, target)
+    return {"PYTHONPATH": str(root), "PATH": os.environ["PATH"]}
+
+
+def test_the_grader_image_holds_all_that_the_service_needs(grader_files: dict[str, str]) -> None:
     command = json.loads(STAGES["grader"].all("CMD")[-1])
     health = json.loads(STAGES["grader"].all("HEALTHCHECK")[-1].partition("CMD ")[2])
-    environment = {"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]}
     with tempfile.TemporaryDirectory() as short:
         socket = Path(short) / "s"
+        ours = {"/run/grader/socket": str(socket), "/opt/grader/bin/python": sys.executable}
 
-        def ours(words: list[str]) -> list[str]:
-            known = {"python": sys.executable, "/run/grader/socket": str(socket), "/opt/grader/bin/python": sys.executable}
-            return [words[0] and sys.executable, "-S", *(known.get(word, word) for word in words[1:])]
+        def here(words: list[str]) -> list[str]:
+            return [sys.executable, "-S", *(ours.get(word, word) for word in words[1:])]
 
-        with subprocess.Popen(ours(command), env=environment, stdin=subprocess.DEVNULL) as service:
+        with subprocess.Popen(here(command), env=grader_files, stdin=subprocess.DEVNULL) as service:
             while not socket.exists():
                 assert service.poll() is None
                 time.sleep(0.05)
-            asked = subprocess.run(ours(health), env=environment, capture_output=True, text=True, timeout=120)
+            asked = subprocess.run(here(health), env=grader_files, capture_output=True, text=True, timeout=120)
             service.terminate()
     assert (asked.returncode, asked.stdout.strip()) == (0, "strict")
 
 
+def test_the_grader_image_can_try_its_own_walls(grader_files: dict[str, str]) -> None:
+    command = [sys.executable, "-S", "-P", "-m", "graders.sandbox.examination"]
+    tried = subprocess.run(command, env=grader_files, capture_output=True, text=True, timeout=240)
+    assert (tried.returncode, tried.stderr) == (0, "")
+    assert tried.stdout.startswith("level strict\n")
+    assert "GOT THROUGH" not in tried.stdout
+    assert len(tried.stdout.splitlines()) > 20
+
+
 def test_the_grader_image_holds_nothing_else_of_the_service() -> None:
     taken = [path for copied in STAGES["grader"].all("COPY") for path in dockerfile.sources(copied)[1]]
-    assert set(taken) == {"/opt/grader", "graders/__init__.py", "graders/sandbox"}
+    core = {"core/__init__.py", "core/errors.py", "core/processes.py"}
+    assert set(taken) == {"/opt/grader", "graders/__init__.py", "graders/base.py", "graders/sandbox", *core}
