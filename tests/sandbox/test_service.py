@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 
 from graders.base import FailureKind, GradeError, Sample
 from graders.python_grader import PythonGrader
+from graders.sandbox import frames
 from graders.sandbox.client import SandboxUnavailable
 from graders.sandbox.service import ServiceClient
 from graders.specs.python import PythonSource
@@ -194,6 +196,16 @@ def test_sigterm_ends_it_and_leaves_nothing(own: GraderService) -> None:
     own.stop()
     assert psutil.wait_procs(processes, timeout=30)[1] == []
     assert list(own.path.parent.iterdir()) == []
+
+
+def test_a_frame_that_is_too_large_is_not_read(shared: GraderService) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(shared.path))
+        connection.sendall(frames.HEADER.pack(frames.MAX_BYTES + 1))
+        assert connection.recv(1) == b""
+    client = ServiceClient(shared.path)
+    assert client.run(ONE, [({}, {})])[0].value == 1.0
+    client.close()
 
 
 def test_a_second_service_does_not_take_the_socket_over(shared: GraderService) -> None:
