@@ -119,9 +119,11 @@ class TrainingLoop:
         update = parts.policy.update(drawn.groups, plan.temperature, self._watch.cuts(step))
         training = monotonic() - update_begin
         trouble = self._ahead.settle() if self._ahead else None
+        sync_begin = monotonic()
         parts.engine.sync()
         self._sync_difference = parts.canary.check() if parts.canary else None
         self._updates = step
+        training += monotonic() - sync_begin
         if step > self._committed:
             if trouble and self._evaluates(step):
                 raise trouble

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import fields
 
 import torch
-from torch import Tensor
 
-from worker.policy.model import Weights
 from worker.policy.trained import TrainedPolicy
 from worker.rollout.base import Completion, Finished, PromptGroup, SamplingParams, StopReason, unheard
 from worker.rollout.decode import decode
@@ -32,7 +28,7 @@ class TorchEngine:
         To sample `ahead`, while the policy is updated, the engine keeps a copy of the weights that it was given last.
         """
         self._policy = policy
-        self._copy = copy.deepcopy(policy.merged) if ahead else None
+        self._copy = policy.merged.copy(policy.merged.embed.dtype) if ahead else None
         self._stop_ids = stop_ids
         self._make_guides = guides
         self._guides: Guides | None = None
@@ -70,24 +66,12 @@ class TorchEngine:
         stopped = tokens[-1] in self._stop_ids
         return Completion(tuple(tokens), tuple(logprobs), StopReason.STOP if stopped else StopReason.LENGTH)
 
+    @torch.no_grad()
     def sync(self) -> None:
         """Nothing to do where an update leaves its weights where sampling reads them."""
         if self._copy is not None:
-            _copy(self._policy.merged, self._copy)
+            for ours, theirs in zip(self._copy.tensors(), self._policy.merged.tensors(), strict=True):
+                ours.copy_(theirs)
 
     def close(self) -> None:
         """Nothing to let go of: the policy owns the weights."""
-
-
-@torch.no_grad()
-def _copy(source: Weights, into: Weights) -> None:
-    for theirs, ours in zip(_tensors(source), _tensors(into), strict=True):
-        ours.copy_(theirs)
-
-
-def _tensors(weights: Weights) -> list[Tensor]:
-    """Each once, also where embedding and head are tied."""
-    layers = [getattr(layer, field.name) for layer in weights.layers for field in fields(layer)]
-    return list(
-        {id(tensor): tensor for tensor in (weights.embed, weights.head, weights.norm, *layers) if tensor is not None}.values()
-    )
