@@ -60,7 +60,7 @@ def serve(model: Path, directory: Path) -> tuple[Serving, subprocess.Popen[bytes
     command += ["--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--enforce-eager"]
     command += ["--max-model-len", "513", "--max-num-seqs", "64", "--logprobs-mode", "processed_logprobs"]
     command += ["--enable-lora", "--max-lora-rank", "8", "--max-loras", "2", "--max-cpu-loras", "8"]
-    command += ["--lora-target-modules", *_LINEAR]
+    command += ["--lora-target-modules", *_LINEAR, "--structured-outputs-config", '{"backend": "guidance"}']
     variables = {
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
         "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",

@@ -61,7 +61,15 @@ def engine(
 ) -> VllmEngine:
     source.policy = policy
     if request.param not in engines:
-        options = VllmOptions(512, sync=request.param, max_lora_rank=RANK, eager=True, max_num_seqs=64, patience_seconds=10)
+        options = VllmOptions(
+            512,
+            sync=request.param,
+            max_lora_rank=RANK,
+            eager=True,
+            max_num_seqs=64,
+            patience_seconds=10,
+            ahead=request.param == "lora",
+        )
         engines[request.param] = VllmEngine(directory, source, STOP_IDS, options, restarts.append)  # noqa: F405
     else:
         engines[request.param].sync()
@@ -137,17 +145,18 @@ def test_an_engine_that_was_killed_goes_on_with_what_was_not_finished(engine: Vl
 
 
 @pytest.mark.parametrize("engine", ["lora"], indirect=True)
-def test_an_engine_that_hangs_is_replaced_and_has_the_adapter_again(
+def test_an_engine_that_hangs_is_replaced_and_has_the_adapter_of_its_last_sync_again(
     engine: VllmEngine, model: PolicyModel, source: Any, restarts: list[str]
 ) -> None:
-    source.policy = trained(model, 2)
+    source.policy = synced = trained(model, 2)
     engine.sync()
+    source.policy = trained(model, 3)  # as an update does, under which it samples ahead
     restarts.clear()
     stopped = engine.pids
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     sequences = [((1, 2, 3), (4, 5, 6))]
-    assert engine.score(sequences, 1.0)[0] == pytest.approx(source.policy.score(sequences, 1.0)[0], abs=1e-3)
+    assert engine.score(sequences, 1.0)[0] == pytest.approx(synced.score(sequences, 1.0)[0], abs=1e-3)
     assert len(restarts) == 1
     assert not [pid for pid in stopped if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
 

@@ -19,6 +19,7 @@ from tests.service import Service, rows
 from worker.canary import LIMITS, Canary, OutOfSync
 from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import PolicyModel, load_model
+from worker.policy.trained import UpdateConfig
 from worker.rollout.base import Completion, EngineLost, PromptGroup, RolloutEngine, SamplingParams
 from worker.rollout.vllm_http import ServerRefused
 from worker.rollout.vllm_remote import RemoteVllmEngine
@@ -105,6 +106,12 @@ def test_what_the_server_has_no_log_probabilities_of_is_refused(engine: RolloutE
 def test_a_server_with_too_little_context_is_refused(connect: Callable[..., RemoteVllmEngine], policy: LoraPolicy) -> None:
     with pytest.raises(ServerRefused, match="max_model_len"):
         connect(policy, max_len=513)
+
+
+def test_an_adapter_of_too_high_a_rank_is_refused(connect: Callable[..., RemoteVllmEngine], model: PolicyModel) -> None:
+    wide = LoraPolicy.fresh(model, rank=16, alpha=8.0, seed=1, config=UpdateConfig(learning_rate=0.02))
+    with pytest.raises(ServerRefused, match="rank"):
+        connect(wide)
 
 
 def test_a_wrong_adapter_is_caught(engine: RemoteVllmEngine, model: PolicyModel, serving: Serving) -> None:
@@ -201,6 +208,7 @@ def test_a_job_that_samples_ahead_on_a_server_elsewhere_succeeds_with_every_sync
     (service.directory / "models.yaml").write_text(yaml.safe_dump({"models": {"tiny": tiny}}))
     steps = {"n_epochs": 2, "batch_size": 4, "eval_interval": 2}
     options = {"samples_per_prompt": 8, "max_completion_tokens": 8, "learning_rate": 0.02, "max_staleness": 1}
+    options["adapter"] = {"type": "lora", "rank": 4, "alpha": 8}
     job = service.run(service.create(train=rows(8), valid=rows(4), hyperparameters=steps, options=options))
     assert job.status is JobStatus.SUCCEEDED, (job.error, service.log()[-4000:])
     figures = [metrics["touchstone"] for metrics in service.jobs.steps(job.id, after_step=0)]

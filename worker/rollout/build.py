@@ -68,6 +68,7 @@ def build_engine(
         eager=settings.vllm_eager,
         max_num_seqs=plan.sampling_rows,
         patience_seconds=settings.vllm_patience_seconds,
+        ahead=plan.max_staleness > 0,
     )
     engine = VllmEngine(base.directory, policy, chat.stop_ids, options, warn)
     return engine, engine

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence, Set
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
+
+import psutil
 
 from core.response_format import ResponseFormat
 from worker.rollout.base import Completion, EngineLost, Finished, PromptGroup, SamplingParams, StopReason, unheard
@@ -33,6 +35,7 @@ Sequences = Sequence[tuple[Sequence[int], Sequence[int]]]
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 """Where weights pass from trainer to engine: files that never touch a disk."""
+_PREFIX = "rft-weights-"
 _SEEDS = 2**63
 
 
@@ -61,6 +64,8 @@ class VllmEngine:
         self._model, self._weights, self._stop_ids, self._options = model, weights, sorted(stop_ids), options
         self._restarted = restarted
         self._versions, self._requests = count(1), count()
+        self._written: Path | None = None
+        _sweep()
         self._process = self._start()
         self.sync()
 
@@ -98,6 +103,7 @@ class VllmEngine:
 
     def sync(self) -> None:
         """See `RolloutEngine.sync`."""
+        self._forget_written()
         self._with_restart(self._take_weights)
 
     def rest(self) -> None:
@@ -108,6 +114,7 @@ class VllmEngine:
     def close(self) -> None:
         """End the engine process."""
         self._process.close()
+        self._forget_written()
 
     def _with_restart(self, work: Callable[[], T]) -> T:
         """What `work` gives, at the second attempt where the engine is lost in the first."""
@@ -129,18 +136,32 @@ class VllmEngine:
         engine = self._process.engine
         if self._options.sleep and self._process.ask(engine.is_sleeping()):
             self._process.ask(engine.wake_up())
-        with _shared_directory() as directory:
-            if self._options.sync == "merged":
-                self._weights.save_merged(directory)
-                self._process.ask(engine.collective_rpc("reload_weights", kwargs={"weights_path": str(directory)}))
-                # Keys and values of the old weights must not be mistaken for those of the new.
-                self._process.ask(engine.reset_prefix_cache())
-            else:
-                self._swap_adapter(directory)
+        directory = self._written or self._write()
+        if self._options.sync == "merged":
+            self._process.ask(engine.collective_rpc("reload_weights", kwargs={"weights_path": str(directory)}))
+            # Keys and values of the old weights must not be mistaken for those of the new.
+            self._process.ask(engine.reset_prefix_cache())
+        else:
+            self._swap_adapter(directory)
+        if not self._options.ahead:
+            self._forget_written()
+
+    def _write(self) -> Path:
+        """The policy's weights as files, which are kept where a lost engine must get the same ones again."""
+        self._written = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_place()))
+        if self._options.sync == "merged":
+            self._weights.save_merged(self._written)
+        else:
+            self._weights.save_checkpoint(self._written)
+        return self._written
+
+    def _forget_written(self) -> None:
+        if self._written is not None:
+            shutil.rmtree(self._written)
+            self._written = None
 
     def _swap_adapter(self, directory: Path) -> None:
         version, engine = next(self._versions), self._process.engine
-        self._weights.save_checkpoint(directory)
         fresh, old = LoRARequest(f"policy-{version}", version, str(directory)), self._lora
         if old is not None:
             self._process.ask(engine.remove_lora(old.lora_int_id))
@@ -212,11 +233,13 @@ def _held_to(wanted: ResponseFormat | None) -> StructuredOutputsParams | None:
     return None if wanted is None else StructuredOutputsParams(json=wanted.steered_schema)
 
 
-@contextmanager
-def _shared_directory() -> Iterator[Path]:
-    place = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-    directory = Path(tempfile.mkdtemp(prefix="rft-weights-", dir=place))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory)
+def _place() -> Path:
+    return SHARED_MEMORY if SHARED_MEMORY.is_dir() else Path(tempfile.gettempdir())
+
+
+def _sweep() -> None:
+    """Take away what runners that were killed have left in memory."""
+    for left in _place().glob(f"{_PREFIX}*-*"):
+        owner = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)

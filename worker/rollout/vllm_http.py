@@ -176,7 +176,9 @@ class VllmHttp:
 
     def _raise_for(self, answer: httpx2.Response) -> None:
         text, path = answer.text[:_ERROR_CHARACTERS], answer.request.url.path
-        if answer.status_code >= 500:
+        if (
+            answer.status_code >= 500 and path != "/v1/load_lora_adapter"
+        ):  # how it refuses adapters, of too high a rank among them
             raise EngineLost(f"The model's vLLM server failed ({answer.status_code}): {text}")
         if answer.status_code == 404 and path == "/v1/load_lora_adapter":
             raise ServerRefused(

@@ -38,6 +38,8 @@ from vllm.v1.engine.exceptions import EngineDeadError  # noqa: E402
 T = TypeVar("T")
 Said = TypeVar("Said")
 
+_START_SECONDS = 3600.0
+"""Loading and compiling the largest models takes many minutes; a start that hangs must end."""
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks that vLLM makes room for; an adapter may have a smaller one."""
 
@@ -61,6 +63,8 @@ class VllmOptions:
     eager: bool = False
     """Without compilation: starts sooner, samples slower."""
     max_num_seqs: int = 256
+    ahead: bool = False
+    """It samples while the policy is updated: started again it gets the weights of its last sync, which are kept for that."""
     patience_seconds: float = 60.0
     """An engine that does nothing visible for so long is asked for a sign of life, and has as long again to give it."""
 
@@ -79,7 +83,9 @@ class VllmProcess:
             return AsyncLLM.from_engine_args(_arguments(model, options))
 
         try:
-            self.engine = self._submit(start()).result()
+            self.engine = self._submit(start()).result(_START_SECONDS)
+        except TimeoutError:  # its thread is stuck, and ends with this process
+            raise EngineLost(f"The engine was not ready after {_START_SECONDS:g} seconds.") from None
         except (RuntimeError, EngineDeadError, ValueError) as error:
             self._end_thread()
             raise EngineLost(f"The engine could not be started: {error}") from error
