@@ -10,7 +10,7 @@ from graders.base import Grader
 from graders.build import build
 from graders.judges.pool import JudgePool
 from graders.parts import GraderParts
-from graders.sandbox.service import open_sandbox
+from graders.sandbox.service import JOB_PATIENCE_SECONDS, open_sandbox
 from graders.spec import normalised, parse
 from worker.metrics import GraderName, grader_names
 
@@ -26,7 +26,7 @@ class Reward:
         self._sampler = sampler_service(settings)
         self._judges = JudgePool(models, self._sampler)
         self._outbound = Outbound(allow_private=settings.allow_private_urls)
-        self._sandbox = open_sandbox(settings)
+        self._sandbox = open_sandbox(settings, JOB_PATIENCE_SECONDS)
         parts = GraderParts(
             lambda: self._sandbox.for_tenant(project_id),
             self._judges,

@@ -11,8 +11,10 @@ from graders.sandbox import frames
 from graders.sandbox.client import GraderClient, SandboxClient, SandboxUnavailable
 from graders.sandbox.levels import Level
 
-_PAUSES = (0.05, 0.2, 1.0, 2.0, 0.0)
-"""What a service that is being started again may take, before calls fail."""
+REQUEST_PATIENCE_SECONDS = 3.0
+"""How long a service that is being started again may take, before calls fail: somebody waits for an answer."""
+JOB_PATIENCE_SECONDS = 60.0
+"""The same where a failed sample would make another model of the job."""
 SILENCE_SECONDS = 60.0
 """After which a service that says nothing has stopped; one at work says so every few seconds."""
 
@@ -34,10 +36,19 @@ class ServiceClient(GraderClient):
     """Runs python graders and programs in the grader service at a unix socket.
 
     The service has an interpreter and limits of its own; calls that it would run below the level `minimum` are refused here.
+    One that is not there is waited for as long as `patience_seconds`, one that says nothing as long as `silence_seconds`.
     """
 
-    def __init__(self, path: Path, *, minimum: str = Level.PROCESS, silence_seconds: float = SILENCE_SECONDS) -> None:
-        super().__init__(_Address(path), pauses=_PAUSES, silence_seconds=silence_seconds)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        minimum: str = Level.PROCESS,
+        patience_seconds: float = REQUEST_PATIENCE_SECONDS,
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> None:
+        pauses = (0.05, 0.2, *[1.0] * round(patience_seconds), 0.0) if patience_seconds else (0.0,)
+        super().__init__(_Address(path), pauses=pauses, silence_seconds=silence_seconds)
         self._path = path
         self._minimum = Level(minimum)
 
@@ -53,8 +64,8 @@ class ServiceClient(GraderClient):
             )
 
 
-def open_sandbox(settings: Settings) -> GraderClient:
+def open_sandbox(settings: Settings, patience_seconds: float = REQUEST_PATIENCE_SECONDS) -> GraderClient:
     """The sandbox of this process: the service that `RFT_GRADER_SOCKET` names, or a grader process of its own."""
     if settings.grader_socket is not None:
-        return ServiceClient(settings.grader_socket, minimum=settings.sandbox_level)
+        return ServiceClient(settings.grader_socket, minimum=settings.sandbox_level, patience_seconds=patience_seconds)
     return SandboxClient(settings.grader_python, minimum=settings.sandbox_level)

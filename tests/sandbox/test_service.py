@@ -139,17 +139,19 @@ def test_one_projects_long_batch_does_not_keep_another_waiting_for_its_end(share
 
 
 def test_a_service_that_is_restarted_under_a_call_goes_unnoticed(own: GraderService) -> None:
-    client = ServiceClient(own.path)
-    outcome = in_thread(client, SLOW)
+    patient, hasty = ServiceClient(own.path, patience_seconds=60), ServiceClient(own.path, patience_seconds=0)
+    outcome = in_thread(patient, SLOW)
     until(lambda: calls_of(own))
     own.kill()
+    with pytest.raises(SandboxUnavailable):
+        hasty.run(ONE, [({}, {})])
     own.start()
     assert until(lambda: outcome)[0][0].value == 1.0
-    client.close()
+    patient.close()
 
 
 def test_a_service_that_stays_away_fails_the_samples_and_serves_again_when_it_is_back(own: GraderService) -> None:
-    client = ServiceClient(own.path)
+    client = ServiceClient(own.path, patience_seconds=0)
     grader = PythonGrader(PythonSource(type="python", name="g", source=ONE), client.for_tenant("a"))
     own.kill()
     [missing] = grader.grade([Sample({}, "")])
