@@ -56,6 +56,7 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
   async function draw() {
     stale = true;
     if (!visible || pending || signal.aborted) return;
+    tell();
     if (!series.some((line) => line.points.some((point) => point.y !== null && point.y !== undefined))) {
       if (!drawn) replace(plot, h("p", { class: "nothing" }, nothing));
       return;
@@ -75,6 +76,13 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
     } finally {
       pending = false;
     }
+  }
+
+  /** The legend with the latest figures, and the chart in words. */
+  function tell() {
+    replace(legend, series.filter((line) => line.points.length).map(legendItem));
+    plot.setAttribute("role", "img");
+    plot.setAttribute("aria-label", described(title, series, x));
   }
 
   function listen() {
@@ -98,9 +106,7 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
 
   element.update = (next) => {
     series = next;
-    replace(legend, series.filter((line) => line.points.length).map(legendItem));
-    plot.setAttribute("role", "img");
-    plot.setAttribute("aria-label", described(title, series, x));
+    if (!legend.childElementCount) tell();
     draw();
   };
   element.setLog = (on) => {
@@ -115,7 +121,7 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
   const observer = new IntersectionObserver(([entry]) => {
     visible = entry.isIntersecting;
     if (visible && stale) draw();
-  }, { rootMargin: "200px" });
+  });
   observer.observe(plot);
   const resized = new ResizeObserver(() => drawn && plot.offsetWidth && globalThis.Plotly.Plots.resize(plot));
   resized.observe(plot);
