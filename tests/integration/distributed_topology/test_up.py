@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -23,12 +24,21 @@ import yaml
 from openai import OpenAI
 
 from tests.models import tiny_model
+from tests.service import Service
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_SECONDS = 600.0
-GRADER = "def grade(sample, item):\n    return float('a' in sample['output_text'].lower())"
+GRADER = {
+    "type": "python",
+    "name": "has an a",
+    "source": "def grade(sample, item):\n    return float('a' in sample['output_text'].lower())",
+}
+ROWS = [{"messages": [{"role": "user", "content": f"{n} tick"}], "wanted": "a"} for n in range(8)]
+HYPERPARAMETERS = {"n_epochs": 1, "batch_size": 4, "eval_interval": 1}
+OPTIONS = {"samples_per_prompt": 4, "max_completion_tokens": 8}
+SEED = 7
 
 
 @dataclass
@@ -88,19 +98,16 @@ def runs(process: psutil.Process, module: str) -> bool:
 @pytest.fixture(scope="module")
 def job(up: Up) -> Any:
     """Created through one API, polled through the other."""
-    rows = [{"messages": [{"role": "user", "content": f"{n} tick"}], "wanted": "a"} for n in range(8)]
-    content = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    content = "".join(f"{json.dumps(row)}\n" for row in ROWS).encode()
     with up.client(0) as first, up.client(1) as second:
         train, valid = (first.files.create(file=(f"{name}.jsonl", content), purpose="fine-tune") for name in ("train", "valid"))
-        grader = {"type": "python", "name": "has an a", "source": GRADER}
-        hyperparameters = {"n_epochs": 1, "batch_size": 4, "eval_interval": 1}
         created = first.fine_tuning.jobs.create(
             model="tiny",
             training_file=train.id,
             validation_file=valid.id,
-            seed=7,
-            method={"type": "reinforcement", "reinforcement": {"grader": grader, "hyperparameters": hyperparameters}},
-            extra_body={"touchstone": {"samples_per_prompt": 4, "max_completion_tokens": 8}},
+            seed=SEED,
+            method={"type": "reinforcement", "reinforcement": {"grader": GRADER, "hyperparameters": HYPERPARAMETERS}},
+            extra_body={"touchstone": OPTIONS},
         )
         give_up = time.monotonic() + PATIENCE_SECONDS
         while (job := second.fine_tuning.jobs.retrieve(created.id)).status not in ("succeeded", "failed", "cancelled"):
@@ -121,11 +128,28 @@ def test_both_apis_tell_the_same_of_it(up: Up, job: Any) -> None:
         assert events[0]
 
 
-def test_its_adapter_comes_out_of_the_bucket(up: Up, job: Any) -> None:
-    url = f"{up.base_urls[1]}/fine_tuning/jobs/{job.id}/checkpoints/best/weights"
+@pytest.fixture(scope="module")
+def adapter(up: Up, job: Any) -> dict[str, bytes]:
+    """The last checkpoint's files, out of the bucket."""
+    url = f"{up.base_urls[1]}/fine_tuning/jobs/{job.id}/checkpoints/last/weights"
     reply = httpx2.get(url, headers={"authorization": f"Bearer {up.api_key}"}, timeout=120)
     with tarfile.open(fileobj=io.BytesIO(reply.content)) as archive:
-        assert {"adapter_config.json", "adapter_model.safetensors"} <= set(archive.getnames())
+        return {member.name: archive.extractfile(member).read() for member in archive.getmembers()}
+
+
+def test_its_adapter_comes_out_of_the_bucket(adapter: dict[str, bytes]) -> None:
+    assert {"adapter_config.json", "adapter_model.safetensors"} <= set(adapter)
+
+
+def test_its_weights_are_the_bits_of_an_embedded_run(adapter: dict[str, bytes], tmp_path: Path) -> None:
+    tiny_model(tmp_path / "tiny")
+    embedded = Service(tmp_path / "data", tmp_path / "tiny", threads=1)
+    job = embedded.run(
+        embedded.create(train=ROWS, valid=ROWS, grader=GRADER, hyperparameters=HYPERPARAMETERS, options=OPTIONS, seed=SEED)
+    )
+    weights = embedded.outcome(job.id).adapter_sha256
+    embedded.close()
+    assert hashlib.sha256(adapter["adapter_model.safetensors"]).hexdigest() == weights
 
 
 def test_the_samplers_own_service_answers_for_the_tuned_model(up: Up, job: Any) -> None:
