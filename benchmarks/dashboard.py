@@ -210,7 +210,7 @@ def _slowdown(service: Service) -> tuple[float, float]:
 
 
 def _trained(client: OpenAI, service: Service, windows: int) -> dict[int, float]:
-    """Seconds of each step of a job that begins when all of so many windows are loaded, and of all but the first without windows."""
+    """Seconds of each step of a job that begins when all of so many windows are loaded; without windows, of all but the first."""
     job = _train(client, TRAIN_STEPS)
     loaded = 1
     with ExitStack() as stack:
