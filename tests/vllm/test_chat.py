@@ -37,7 +37,7 @@ TOKENS = 16
 
 @dataclass(frozen=True)
 class Chat:
-    """A sampler, and the keys of three adapters in its object store."""
+    """A sampler, and the keys of four adapters in its object store; the last has too high a rank for the server elsewhere."""
 
     http: httpx2.Client
     process: subprocess.Popen[bytes]
@@ -65,7 +65,8 @@ def chat(directory: Path, serving: Serving, tmp_path_factory: pytest.TempPathFac
     models.write_text(yaml.safe_dump({"models": {"elsewhere": elsewhere, "own": {"source": str(directory), "engine": "vllm"}}}))
     settings = Settings(data_dir=place / "data", models=models, threads=1, vllm_eager=True)
     store = open_store(settings.object_store_url)
-    keys = [manifest.write(store, ObjectKey.of("proj_default", f"ckpt-{i}"), adapter(directory, place, i), {}) for i in range(3)]
+    adapters = [adapter(directory, place, i, rank) for i, rank in enumerate((4, 4, 4, 16))]
+    keys = [manifest.write(store, ObjectKey.of("proj_default", made.name), made, {}) for made in adapters]
     socket = place / "socket"
     command = [sys.executable, "-m", "worker.sampler", "--socket", str(socket), "--follow-stdin"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment(settings)) as process:
@@ -78,10 +79,10 @@ def chat(directory: Path, serving: Serving, tmp_path_factory: pytest.TempPathFac
         process.terminate()
 
 
-def adapter(model: Path, place: Path, seed: int) -> Path:
+def adapter(model: Path, place: Path, seed: int, rank: int) -> Path:
     """An adapter that changes what the model says."""
     weights, generator = load_model(model).weights, torch.Generator().manual_seed(seed)
-    fresh = Adapter.fresh(weights, 4, 8.0, generator)
+    fresh = Adapter.fresh(weights, rank, 8.0, generator)
     for layer in fresh.layers:
         for linear in layer.values():
             for part in linear.b:
@@ -102,12 +103,18 @@ def greedy(model: Path, adapter: Path | None) -> str:
 
 
 def test_base_and_adapters_answer_side_by_side_as_peft_has_them(chat: Chat, directory: Path) -> None:
-    keys = [None, *chat.keys]
+    keys = [None, *chat.keys[:3]]
     with ThreadPoolExecutor(8) as clients:
         answers = list(clients.map(chat.text, keys * 2))
     expected = [greedy(directory, None), *(greedy(directory, chat.directory / f"adapter-{i}") for i in range(3))]
     assert answers == expected * 2
     assert len(set(expected)) == 4
+
+
+def test_what_the_server_does_not_take_is_answered_by_the_torch_backend(chat: Chat, directory: Path, serving: Serving) -> None:
+    before = serving.served()
+    assert chat.text(chat.keys[3]) == greedy(directory, chat.directory / "adapter-3")
+    assert serving.served() == before
 
 
 def test_a_stream_says_what_the_whole_reply_says(chat: Chat) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from core.jobs.plan import Hyperparameters, Options, Plan, resolve
 from graders.base import FailureKind, GradeError
-from worker.drawing import train_groups
+from worker.drawing import has_spread, spread_share, train_groups
 from worker.rollout.base import Completion, StopReason
 from worker.sampling import Prompt, Wanted, with_advantages
 
@@ -71,3 +71,17 @@ def test_completions_cut_at_their_limit_take_part_where_the_job_keeps_them(overl
 def test_each_group_is_trained_behind_its_own_prompt() -> None:
     groups = train_groups([rollout(1.0, example=example) for example in (4, 4, 2)], prompts(5), "keep")
     assert [(group.prompt_T, len(group.completions_G)) for group in groups] == [((4,), 2), ((2,), 1)]
+
+
+def test_groups_have_spread_where_their_update_has_a_gradient() -> None:
+    cut = Completion((1,), (-0.5,), StopReason.LENGTH)
+    members = [
+        rollout(1.0, example=0, advantage=1.0),
+        rollout(0.0, example=0, advantage=-1.0),
+        rollout(1.0, example=1, advantage=0.0),
+        rollout(GradeError(FailureKind.OTHER, ""), example=2, advantage=None),
+        rollout(1.0, example=3, advantage=1.0, completion=cut),
+    ]
+    groups = train_groups(members, prompts(4), "mask")
+    assert [has_spread(group) for group in groups] == [True, False, False, False]
+    assert spread_share(groups) == 0.25
