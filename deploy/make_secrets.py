@@ -1,4 +1,4 @@
-"""The secrets of docker-compose.yml, made once: a file for each, in deploy/secrets, readable by you alone.
+"""The secrets of docker-compose.yml, made once: a file for each, in deploy/secrets, a directory that is open to you alone.
 
     python3 deploy/make_secrets.py
 
@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 
 DIRECTORY = Path(__file__).resolve().parent / "secrets"
+ADMIN_KEY = "admin.key"
+"""The admin key alone, as Prometheus reads it: in its container as another user, hence the file's mode."""
 
 
 def contents() -> dict[str, dict[str, str]]:
@@ -45,7 +47,17 @@ def write(directory: Path) -> list[Path]:
         with os.fdopen(descriptor, "w") as file:
             file.writelines(f"{variable}={value}\n" for variable, value in variables.items())
         made.append(path)
+    key = directory / ADMIN_KEY
+    if not key.exists():
+        key.write_text(_variable(directory / "api.env", "RFT_ADMIN_KEY"))
+        key.chmod(0o644)
+        made.append(key)
     return made
+
+
+def _variable(path: Path, name: str) -> str:
+    lines = (line.partition("=") for line in path.read_text().splitlines())
+    return next(value for variable, _, value in lines if variable == name)
 
 
 def main() -> None:

@@ -90,9 +90,19 @@ def test_every_volume_network_and_file_exists(compose: dict[str, Any], services:
     service = services[name]
     for volume in service.get("volumes", []):
         source = volume.split(":")[0]
-        assert (ROOT / source).exists() if source.startswith("./") else source in compose["volumes"]
+        if not source.startswith("./deploy/secrets/"):
+            assert (ROOT / source).exists() if source.startswith("./") else source in compose["volumes"]
     assert set(service.get("networks", [])) <= set(compose["networks"])
     assert set(secret_files(service)) <= set(script("make_secrets").contents())
+
+
+def test_prometheus_reads_services_that_there_are(services: dict[str, Any]) -> None:
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    for job in config["scrape_configs"]:
+        for found in job.get("dns_sd_configs", []):
+            for name in found["names"]:
+                variables = services[name].get("environment", {})
+                assert str(found["port"]) == variables.get("RFT_METRICS_PORT", "8000")
 
 
 def test_no_volume_is_left_over(compose: dict[str, Any], services: dict[str, Any]) -> None:
