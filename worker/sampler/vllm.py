@@ -125,7 +125,10 @@ class VllmBase:
             server, socket = VllmServer("http://vllm", self._own.directory), self._own.socket
         try:
             http = await self._open.enter_async_context(VllmHttp(server, patience, socket))
-            await http.wait_until_there(patience)
+            if self._own is not None:
+                await self._own.wait_until_ready(http)
+            else:
+                await http.wait_until_there(patience)
             served = await http.models()
         except RftError:
             await self._let_go()

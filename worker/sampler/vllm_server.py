@@ -14,12 +14,13 @@ from core.errors import Unavailable
 from core.models import BaseModel
 from core.settings import Settings
 from worker.policy.model import FUSED
+from worker.rollout.vllm_http import VllmHttp
 
 MAX_RANK = 64
 """The largest rank of adapters: room for it is taken for each that is loaded."""
 AT_ONCE = 8
 """Adapters that one step of the model can compute with; requests for more take turns."""
-_START_SECONDS = 600.0
+_START_SECONDS = 1800.0
 _END_SECONDS = 10.0
 _OWNER_VARIABLE = "RFT_ENGINE_OWNER"
 _VARIABLES = {
@@ -60,7 +61,7 @@ class OwnServer:
         return self.directory / "socket"
 
     async def start(self) -> None:
-        """Start one, and wait until it listens. Raises `Unavailable` where none can be started."""
+        """Start one; it answers later."""
         await self.stop()
         directory = tempfile.TemporaryDirectory(prefix="rft-vllm-")
         environment = {**_DEFAULTS, **os.environ, **_VARIABLES, _OWNER_VARIABLE: str(os.getpid())}
@@ -68,17 +69,17 @@ class OwnServer:
             *self._command(Path(directory.name) / "socket"), env=environment, stdin=asyncio.subprocess.DEVNULL
         )
         self._running = _Running(process, directory)
+
+    async def wait_until_ready(self, http: VllmHttp) -> None:
+        """Until it answers, which takes a large model minutes. Raises `Unavailable` where it ends instead, or takes too long."""
         try:
             async with asyncio.timeout(_START_SECONDS):
-                while not self.socket.exists():
-                    if process.returncode is not None:
+                while not await http.is_well():
+                    if not self.is_running:
                         raise Unavailable("The model's vLLM server could not be started. The service's log tells why.")
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise Unavailable(f"The model's vLLM server was not there after {_START_SECONDS:g} seconds.") from None
-        except BaseException:
-            await self.stop()
-            raise
+            raise Unavailable(f"The model's vLLM server did not answer within {_START_SECONDS:g} seconds.") from None
 
     async def stop(self) -> None:
         """End the server, if there is one."""
