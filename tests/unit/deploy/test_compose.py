@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +14,7 @@ import yaml
 from typer.main import get_command
 
 from cli.main import commands
+from core.db import migrate
 from core.models import ModelRegistry
 from core.settings import Settings
 from tests.unit.deploy import dockerfile
@@ -76,6 +81,18 @@ def test_every_service_has_a_health_check_or_runs_once(services: dict[str, Any],
     service = services[name]
     once = service["restart"] == "no" and service["healthcheck"] == {"disable": True}
     assert once or service["healthcheck"]["test"][0] == "CMD"
+
+
+def test_the_health_check_of_those_without_requests_runs(services: dict[str, Any], tmp_path: Path) -> None:
+    [code] = {services[name]["healthcheck"]["test"][3] for name in ("worker-light", "scheduler")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RFT_DATABASE_URL": f"sqlite:///{tmp_path / 'rft.db'}"}
+
+    def check() -> int:
+        return subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path).returncode
+
+    before = check()
+    migrate(environment["RFT_DATABASE_URL"])
+    assert (before, check()) == (1, 0)
 
 
 @pytest.mark.parametrize("name", NAMES)
