@@ -18,7 +18,8 @@ from worker.policy.forward import Pack, completion_logprobs
 from worker.policy.model import PolicyModel, Weights
 from worker.policy.trained import TrainedPolicy, UpdateConfig
 
-_WEIGHTS = "weights.safetensors"
+WEIGHTS_FILE = "weights.safetensors"
+"""Of a training state: the float32 weights, by their number."""
 
 
 class FullPolicy(TrainedPolicy):
@@ -42,12 +43,12 @@ class FullPolicy(TrainedPolicy):
     def save_state(self, directory: Path) -> None:
         """See `PolicyTrainer.save_state`: the float32 weights, and how the update stands beside them."""
         directory.mkdir(parents=True, exist_ok=True)
-        save_file({str(i): tensor.detach() for i, tensor in enumerate(self._parameters)}, directory / _WEIGHTS)
+        save_file({str(i): tensor.detach() for i, tensor in enumerate(self._parameters)}, directory / WEIGHTS_FILE)
         self._save_progress(directory)
 
     def load_state(self, directory: Path) -> None:
         """See `PolicyTrainer.load_state`."""
-        stored = load_file(directory / _WEIGHTS, device=str(self.merged.embed.device))
+        stored = load_file(directory / WEIGHTS_FILE, device=str(self.merged.embed.device))
         with torch.no_grad():
             for i, parameter in enumerate(self._parameters):
                 parameter.copy_(stored[str(i)])
@@ -68,9 +69,10 @@ class FullPolicy(TrainedPolicy):
                 parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
                 computing.grad = None
 
-    def _reference_weights(self) -> Weights:
+    @torch.no_grad()
+    def _reference(self, packed: Pack, temperature: float) -> Tensor:
         assert self._reference_model is not None, "the reference is kept where its divergence has a weight"
-        return self._reference_model
+        return completion_logprobs(self._reference_model, packed, temperature)[0]
 
     @torch.no_grad()
     def _refresh(self) -> None:

@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from worker.policy.ranks import spread_as, whole
+
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -28,10 +30,12 @@ class Optimizer:
         """Move the parameters along their gradients."""
         self._adam.step()
 
-    def save(self, directory: Path) -> None:
-        """Write the moments and the number of steps."""
+    def save(self, directory: Path, *, write: bool = True) -> None:
+        """Write the moments and the number of steps. Parameters spread over processes need the call, not the writing, of all."""
         moments = self._adam.state_dict()["state"]
-        tensors = {f"{i}.{name}": moments[i][name].contiguous() for i in moments for name in _MOMENTS}
+        tensors = {f"{i}.{name}": whole(moments[i][name]).contiguous() for i in moments for name in _MOMENTS}
+        if not write:
+            return
         save_file(tensors, directory / "optimizer.safetensors")
         steps = int(moments[0]["step"]) if moments else 0
         (directory / "optimizer.json").write_text(json.dumps({"steps": steps}) + "\n")
@@ -42,7 +46,7 @@ class Optimizer:
         steps = json.loads((directory / "optimizer.json").read_text())["steps"]
         state = self._adam.state_dict()
         state["state"] = {
-            i: {"step": torch.tensor(float(steps)), **{name: moments[f"{i}.{name}"] for name in _MOMENTS}}
-            for i in range(len(self._parameters) if moments else 0)
+            i: {"step": torch.tensor(float(steps)), **{name: spread_as(moments[f"{i}.{name}"], parameter) for name in _MOMENTS}}
+            for i, parameter in enumerate(self._parameters if moments else ())
         }
         self._adam.load_state_dict(state)

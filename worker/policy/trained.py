@@ -20,6 +20,7 @@ from worker.policy.memory import OutOfMemory, is_out_of_memory
 from worker.policy.micro_batches import completion_tokens, group_tokens, micro_batches
 from worker.policy.model import PolicyModel, Weights
 from worker.policy.optimizer import Optimizer
+from worker.policy.ranks import ALONE, Ranks, whole
 
 Sequences = Sequence[tuple[Sequence[int], Sequence[int]]]
 """Prompts and completions."""
@@ -53,8 +54,10 @@ class TrainedPolicy(ABC):
     merged: Weights
     """The weights that sampling uses; current after every update."""
 
-    def __init__(self, model: PolicyModel, parameters: Sequence[Tensor], config: UpdateConfig) -> None:
+    def __init__(self, model: PolicyModel, parameters: Sequence[Tensor], config: UpdateConfig, ranks: Ranks = ALONE) -> None:
         self.model = model
+        self._ranks = ranks
+        self._device = model.weights.embed.device
         self._config = config
         self._parameters = list(parameters)
         for parameter in self._parameters:
@@ -63,18 +66,24 @@ class TrainedPolicy(ABC):
         self._micro_batch_tokens = MICRO_BATCH_TOKENS
 
     def update(self, groups_P: Sequence[TrainGroup], temperature: float, cuts: Sequence[int] = ()) -> UpdateStats:
-        """See `PolicyTrainer.update`. Groups without a non-zero advantage carry no gradient and are not computed."""
+        """See `PolicyTrainer.update`. Groups without a non-zero advantage carry no gradient and are not computed.
+
+        Of several processes each is given the whole step, and computes its share of the groups.
+        """
         live = [group for group in groups_P if any(group.advantages_G)]
-        step = _Step(completion_tokens(groups_P), sum(len(group.completions_G) for group in groups_P), temperature)
+        step = UpdateStep(completion_tokens(groups_P), sum(len(group.completions_G) for group in groups_P), temperature)
+        mine = self._ranks.share(live)
         old: Tensor | None = None
         passes: list[PassFigures] = []
         used: list[int] = []
         for number in range(self._config.inner_epochs if live else 0):
             if number < len(cuts):
                 self._micro_batch_tokens = cuts[number]
-            figures, logprobs = self._add_gradients(live, step, old)
+            figures, logprobs = self._add_gradients(mine, step, old)
             old = logprobs if old is None else old
-            figures.grad_norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, GRADIENT_CLIP))
+            self._sum_gradients()
+            self._ranks.total(figures)
+            figures.grad_norm = float(whole(torch.nn.utils.clip_grad_norm_(self._parameters, GRADIENT_CLIP)))
             passes.append(figures)
             used.append(self._micro_batch_tokens)
             if not figures.finite:
@@ -84,34 +93,40 @@ class TrainedPolicy(ABC):
         self._optimizer.zero_grad()
         return update_stats(passes, tokens=step.tokens, cuts=tuple(used))
 
-    def _add_gradients(self, live: Part, step: _Step, old: Tensor | None) -> tuple[PassFigures, Tensor]:
-        """One pass over the samples; it starts afresh in smaller parts where memory does not suffice."""
+    def _add_gradients(self, mine: Part, step: UpdateStep, old: Tensor | None) -> tuple[PassFigures, Tensor]:
+        """One pass over the samples; it starts afresh in smaller parts, at all processes, where memory does not suffice."""
         while True:
             self._optimizer.zero_grad()
-            parts = list(micro_batches(live, self._micro_batch_tokens))
+            parts = list(micro_batches(mine, self._micro_batch_tokens))
+            done, too_large, is_smallest = None, 0, False
             try:
-                return self._one_pass(parts, step, old)
+                done = self._one_pass(parts, step, old)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
+                too_large = max(sum(map(group_tokens, part)) for part in parts)
+                is_smallest = all(len(part) == 1 and len(part[0].completions_G) == 1 for part in parts)
             # Behind the handler: until its end the error holds what was computed.
-            largest = max(sum(map(group_tokens, part)) for part in parts)
-            if all(len(part) == 1 and len(part[0].completions_G) == 1 for part in parts):
+            too_large, hopeless = map(int, self._ranks.most([too_large, is_smallest]))
+            if hopeless:
                 raise OutOfMemory(
-                    f"The gradient of single completions does not fit in memory; the longest has {largest} tokens with its "
+                    f"The gradient of single completions does not fit in memory; the longest has {too_large} tokens with its "
                     "prompt. Lower touchstone.max_completion_tokens, shorten the prompts, or let the operator turn on "
                     "RFT_ACTIVATION_CHECKPOINTING."
                 )
-            self._micro_batch_tokens = min(self._micro_batch_tokens, largest) // 2
+            if done and not too_large:
+                return done
+            self._micro_batch_tokens = min(self._micro_batch_tokens, too_large) // 2
 
-    def _one_pass(self, parts: Sequence[Part], step: _Step, old: Tensor | None) -> tuple[PassFigures, Tensor]:
+    def _one_pass(self, parts: Sequence[Part], step: UpdateStep, old: Tensor | None) -> tuple[PassFigures, Tensor]:
         """Add all gradients; also the log-probabilities now. `old` are those before the update, None in the first pass."""
         figures = PassFigures()
         before = [None] * len(parts) if old is None else old.split([completion_tokens(part) for part in parts])
-        return figures, torch.cat([self._backward(part, step, figures, b) for part, b in zip(parts, before, strict=True)])
+        logprobs = [self._backward(part, step, figures, b) for part, b in zip(parts, before, strict=True)]
+        return figures, torch.cat(logprobs) if logprobs else torch.empty(0, device=self._device)
 
-    def _backward(self, part: Part, step: _Step, figures: PassFigures, old: Tensor | None) -> Tensor:
-        config, device = self._config, self.merged.embed.device
+    def _backward(self, part: Part, step: UpdateStep, figures: PassFigures, old: Tensor | None) -> Tensor:
+        config, device = self._config, self._device
         packed = pack([(group.prompt_T, group.completions_G) for group in part], device)
         logprobs, entropy = self._logprobs(packed, step.temperature)
         inputs = LossInputs(
@@ -136,10 +151,6 @@ class TrainedPolicy(ABC):
         return logprobs.detach()
 
     @torch.no_grad()
-    def _reference(self, packed: Pack, temperature: float) -> Tensor:
-        return completion_logprobs(self._reference_weights(), packed, temperature)[0]
-
-    @torch.no_grad()
     def score(self, sequences: Sequences, temperature: float) -> list[list[float]]:
         """Log-probability of every token of some completions, each after its prompt, as sampling at the temperature gives."""
         packed = pack([(prompt, [completion]) for prompt, completion in sequences], self.merged.embed.device)
@@ -151,7 +162,9 @@ class TrainedPolicy(ABC):
         write_merged(self.model, self.merged, directory)
 
     def _save_progress(self, directory: Path) -> None:
-        self._optimizer.save(directory)
+        self._optimizer.save(directory, write=self._ranks.leads)
+        if not self._ranks.leads:
+            return
         (directory / _PROGRESS).write_text(json.dumps({"micro_batch_tokens": self._micro_batch_tokens}) + "\n")
 
     def _load_progress(self, directory: Path) -> None:
@@ -177,12 +190,16 @@ class TrainedPolicy(ABC):
         """Log-probabilities with gradients for the parameters, and entropies, of a pack's completion tokens."""
 
     @abstractmethod
-    def _reference_weights(self) -> Weights:
-        """Those that the divergence is measured from."""
+    def _reference(self, packed: Pack, temperature: float) -> Tensor:
+        """Log-probabilities under the policy that the divergence is measured from, without gradients."""
 
     @abstractmethod
     def _refresh(self) -> None:
         """Bring `merged` up to the parameters."""
+
+    def _sum_gradients(self) -> None:
+        """Add the gradients of all processes up."""
+        self._ranks.add_gradients(self._parameters)
 
     def _differentiate(self, loss: Tensor) -> None:
         """Add the loss's gradient to the parameters'."""
@@ -190,7 +207,7 @@ class TrainedPolicy(ABC):
 
 
 @dataclass(frozen=True)
-class _Step:
+class UpdateStep:
     """What every part of a step is divided by: all its completion tokens, all its completions."""
 
     tokens: int
