@@ -92,6 +92,7 @@ def test_a_finished_job_shows_curves_checkpoints_and_settings(browser: Browser, 
 
 
 def test_curves_are_smoothed_zoomed_together_and_made_logarithmic(browser: Browser, job: Any) -> None:
+    browser.resize(1400, 2000)  # charts are drawn while they are in view
     browser.open(f"/jobs/{job.id}")
     plot = "document.querySelector('.chart.large .plot')"
     lines = browser.until(lambda: browser.run(f"return {plot}.data?.length"))
