@@ -36,6 +36,9 @@ from core.settings import Settings, get_settings
 from core.storage import manifest
 from core.storage.base import ObjectKey
 from core.storage.build import open_store
+from core.telemetry import logs
+from core.telemetry.context import of_process
+from core.telemetry.reports import Reporter
 from worker.canary import LIMITS, Canary
 from worker.checkpoint import PolicyKeeper
 from worker.grading import FailureWatch, GradingPool
@@ -69,7 +72,7 @@ class Runner:
         self._objects = open_store(settings.object_store_url)
         self._files = FileStore(self._database, self._objects, lease.project_id, settings.max_file_bytes)
         self._jobs = SqlJobStore(self._database, lease.project_id)
-        self._journal = SqlJournal(self._database, lease)
+        self._journal = SqlJournal(self._database, lease, Reporter.from_environment().step)
         self._history = History(self._database, lease)
         self._leases = SqlLeaseStore(self._database)
 
@@ -225,9 +228,10 @@ class Runner:
 def main(arguments: Sequence[str]) -> int:
     """Run the leased job; the exit status is 0 when it ended or let go, `LEASE_LOST` when it was fenced out."""
     exit_with_owner()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     job_id, project_id, epoch = arguments
     settings = get_settings()
+    logs.configure(settings)
+    of_process(job_id=job_id, project_id=project_id, epoch=int(epoch))
     # The number of threads decides how sums are split, hence the last bits: it belongs to a run's configuration.
     torch.set_num_threads(settings.threads or os.cpu_count() or 1)
     torch.use_deterministic_algorithms(True)

@@ -24,6 +24,12 @@ from core.lifeline import exit_with_owner
 from core.limits.base import Limits
 from core.settings import Settings, get_settings
 from core.storage.build import open_store
+from core.telemetry import logs
+from core.telemetry.metrics import LEASE_RENEWED, RUNNER_EXITS
+from core.telemetry.pulse import Pulse
+from core.telemetry.reports import VARIABLE as REPORTS
+from core.telemetry.reports import runner_reports
+from core.telemetry.server import serve_metrics
 from worker.light.build import chores
 from worker.light.run import LightWork
 
@@ -33,6 +39,8 @@ _RENEW_SECONDS = 2.0
 """How often a lease is renewed at most; a cancelled job's runner is stopped within this time."""
 _GRACE_SECONDS = 5.0
 """Between asking a runner to end and killing it."""
+EXITS = {0: "in_order", 3: "fenced_out"}
+"""What a runner's exit status says; any other is a crash."""
 _RETRY_SECONDS = 2.0
 """Pause before a job whose runner crashed is due again."""
 
@@ -54,6 +62,8 @@ class Supervisor:
         self._leases = SqlLeaseStore(self._database, Limits.default(settings))
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._running: _Running | None = None
+        self._pulse = Pulse()
+        self._metrics = serve_metrics(settings, self._pulse)
         self._stopping = False
 
     def serve(self) -> None:
@@ -63,6 +73,7 @@ class Supervisor:
                 self.tick()
             except Unavailable as error:
                 log.warning("%s", error.message)
+            self._pulse.beat()
             time.sleep(self._settings.poll_seconds)
         if self._running:
             self._end_runner(self._running)
@@ -94,29 +105,36 @@ class Supervisor:
 
     def _start(self, lease: Lease) -> _Running:
         log.info("job %s: epoch %d starts", lease.job_id, lease.epoch)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "worker.runner", lease.job_id, lease.project_id, str(lease.epoch)],
-            stdin=subprocess.PIPE,  # never written to: its end tells the runner that its supervisor is gone
-            env={**self._settings.environment(), "PYTHONHASHSEED": "0"},
-        )
+        LEASE_RENEWED.set_to_current_time()
+        with runner_reports() as reports:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "worker.runner", lease.job_id, lease.project_id, str(lease.epoch)],
+                stdin=subprocess.PIPE,  # never written to: its end tells the runner that its supervisor is gone
+                env={**self._settings.environment(), "PYTHONHASHSEED": "0", REPORTS: str(reports)},
+                pass_fds=(reports,),
+            )
         return _Running(lease, process, monotonic())
 
     def _watch(self, running: _Running) -> None:
         status = running.process.poll()
         if status is not None:
             log.info("job %s: runner ended with status %d", running.lease.job_id, status)
+            RUNNER_EXITS.labels(EXITS.get(status, "crashed")).inc()
             self._leases.release(running.lease, delay=_RETRY_SECONDS if status else 0.0)
             self._running = None
+            LEASE_RENEWED.set(0)
             return
         if monotonic() - running.renewed_at < min(_RENEW_SECONDS, self._settings.lease_seconds / 3):
             return
         try:
             self._leases.renew(running.lease, self._settings.lease_seconds)
             running.renewed_at = monotonic()
+            LEASE_RENEWED.set_to_current_time()
         except LeaseLost as error:
             log.info("%s", error.message)
             self._end_runner(running)
             self._running = None
+            LEASE_RENEWED.set(0)
 
     def _end_runner(self, running: _Running) -> None:
         running.process.terminate()
@@ -135,8 +153,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     if parser.parse_args(arguments).follow_stdin:
         exit_with_owner()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = get_settings()
+    logs.configure(settings)
     supervisor = Supervisor(settings)
     # Beside the supervisor, with connections of its own: nothing of it may hold up the renewal of a lease.
     light = LightWork(chores(settings, Database(settings.database_url)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import select
@@ -26,9 +26,11 @@ STATES_KEPT = 2
 class SqlJournal:
     """A runner's writes on its one job. Implements `core.jobs.base.Journal`."""
 
-    def __init__(self, database: Database, lease: Lease) -> None:
+    def __init__(self, database: Database, lease: Lease, committed: Callable[[StepRecord], None] = lambda _: None) -> None:
+        """`committed` hears of every step once it stands."""
         self._database = database
         self._lease = lease
+        self._committed = committed
 
     def keep_batch(self, batch: BatchRecord) -> Wish:
         """Record a sampling batch whose object is stored; the first of its name stays."""
@@ -53,7 +55,8 @@ class SqlJournal:
     def commit_step(self, record: StepRecord) -> Wish:
         """Record a step's metrics with its metrics event, and count it into the job; a step counts once."""
         with self._write() as (session, job, now):
-            if session.get(StepRow, (job.id, record.step)) is None:
+            is_new = session.get(StepRow, (job.id, record.step)) is None
+            if is_new:
                 session.add(
                     StepRow(
                         job_id=job.id,
@@ -67,7 +70,10 @@ class SqlJournal:
                 append_event(session, job, record.message, now, kind="metrics", data=record.metrics)
                 _count(job, record, now)
                 count(session, job.project_id, now, amounts(job.base_model, record))
-            return _wish(job)
+            wish = _wish(job)
+        if is_new:
+            self._committed(record)
+        return wish
 
     def keep_state(self, state: StateRecord) -> Sequence[str]:
         """Record a training state; returns the manifest keys left without a row: of states it replaces, or its own.

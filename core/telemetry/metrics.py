@@ -6,6 +6,10 @@ clients choose, so that their number stays bounded whatever clients send. No met
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.process_collector import ProcessCollector
@@ -90,6 +94,19 @@ ESTIMATE_ERROR = Histogram(
     buckets=_ERROR_BUCKETS,
     registry=REGISTRY,
 )
+
+
+@contextmanager
+def observed_chore(name: str) -> Iterator[None]:
+    """One pass of a piece of light work."""
+    begin = monotonic()
+    try:
+        yield
+    except BaseException:
+        CHORE_FAILURES.labels(name).inc()
+        raise
+    CHORE_SUCCESS.labels(name).set_to_current_time()
+    CHORE_SECONDS.labels(name).set(monotonic() - begin)
 
 
 def exposition(*further: Collector) -> bytes:

@@ -9,6 +9,7 @@ from core.errors import RftError
 from core.outbound import Outbound
 from core.outbox import Relay
 from core.security.box import SecretBox, SecretUnreadable
+from core.telemetry.metrics import WEBHOOK_ATTEMPTS
 from core.webhooks.deliveries import DeliveryQueue
 from core.webhooks.send import send
 from core.webhooks.types import Attempt, Outcome
@@ -58,7 +59,9 @@ class DeliverWebhooks:
 
     def _make(self, attempt: Attempt) -> None:
         try:
-            self._queue.record(attempt, self._outcome(attempt))
+            outcome = self._outcome(attempt)
+            WEBHOOK_ATTEMPTS.labels("delivered" if outcome.delivered else "refused" if outcome.status_code else "failed").inc()
+            self._queue.record(attempt, outcome)
         except RftError as error:
             # The claim runs out, and the delivery is made again: at least once, under the same id.
             log.warning("webhook %s: its outcome is not kept: %s", attempt.delivery_id, error.message)

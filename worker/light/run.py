@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from time import monotonic
 
 from core.errors import Unavailable
+from core.telemetry.metrics import observed_chore
 from worker.light.base import Chore
 
 log = logging.getLogger("worker.light")
@@ -40,7 +41,8 @@ class LightWork:
     def _repeat(self, chore: Chore) -> None:
         while not self._stopping.is_set():
             try:
-                chore.run()
+                with observed_chore(chore.name):
+                    chore.run()
             except Unavailable as error:
                 log.warning("%s: %s", chore.name, error.message)
             except Exception:
