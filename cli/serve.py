@@ -37,7 +37,9 @@ def serve(
     with _listen(settings.host if host is None else host, settings.port if port is None else port) as listener:
         key = _first_key(settings)
         app = create_app(settings)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, proxy_headers=False
+        )
         server = _Server(config, app.state.context.streams.close)
         _leave_signals_to(server)
         worker = WorkerProcess(settings)

@@ -113,6 +113,7 @@ def step_metrics(
             "sync_difference": sync_difference,
             "staleness": staleness,
             "dynamic_sampling": asdict(replacement) if replacement else None,
+            "tokens": _token_counts(splits),
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         },
     }
@@ -213,6 +214,13 @@ def _tokens(rollouts: Sequence[Rollout]) -> list[float]:
 
 def _reasoning_tokens(rollouts: Sequence[Rollout]) -> list[float]:
     return [float(round(len(r.completion.tokens_T) * reasoning_share(r.text))) for r in rollouts]
+
+
+def _token_counts(splits: dict[str, Sequence[Rollout] | None]) -> Json:
+    """Tokens of the step's prompts, each counted once for all its samples, and of all completions."""
+    prompts = {(split, rollout.example): rollout.prompt_tokens for split, found in splits.items() for rollout in found or ()}
+    sampled = sum(len(rollout.completion.tokens_T) for found in splits.values() for rollout in found or ())
+    return {"prompt": sum(prompts.values()), "sampled": sampled}
 
 
 def _graded(rollouts: Sequence[Rollout]) -> int:

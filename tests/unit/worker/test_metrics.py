@@ -162,3 +162,11 @@ def test_the_message_of_a_step_is_worded_as_clients_read_it() -> None:
         "Step 3/9 , train mean reward=0.42, full validation mean reward=0.50, full validation mean parse error=0.00"
     )
     assert step_message(metrics([rollout(0.421)], None)) == "Step 3/9 , train mean reward=0.42"
+
+
+def test_a_prompt_counts_once_for_all_its_samples() -> None:
+    tree = metrics([rollout(1.0), rollout(0.0)], None)
+    assert tree["touchstone"]["tokens"] == {
+        "prompt": rollout(1.0).prompt_tokens,
+        "sampled": 2 * len(rollout(1.0).completion.tokens_T),
+    }
