@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from cli import graders, jobs, keys, models, projects
+from cli.api import api
 from cli.client import CommandFailed
 from cli.doctor import doctor
 from cli.download import download
@@ -15,8 +16,9 @@ from cli.grader import grader
 from cli.migrate import migrate
 from cli.output import errors
 from cli.sampler import sampler
-from cli.serve import serve, work
+from cli.serve import serve
 from cli.up import up
+from cli.workers import schedule, work
 from core.errors import RftError
 
 commands = typer.Typer(
@@ -28,6 +30,8 @@ commands = typer.Typer(
 )
 commands.command()(serve)
 commands.command("worker")(work)
+commands.command()(api)
+commands.command("scheduler")(schedule)
 commands.command()(grader)
 commands.command()(sampler)
 commands.command()(migrate)

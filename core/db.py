@@ -6,7 +6,7 @@ Leases and events are timed by the database's own clock, so that machines need n
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -27,6 +27,8 @@ BUSY_SECONDS = 30.0
 """How long a writer waits for SQLite's one write lock."""
 MIGRATION_LOCK = 7_036_874_417
 """Key of the advisory lock that lets one process migrate a PostgreSQL database at a time."""
+MOVED = "moved"
+"""Under this name a session's `info` keeps the jobs that its transaction moves: their statuses by their ids."""
 _POSTGRES_DISK_FULL = "53100"
 _SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 
@@ -34,12 +36,20 @@ _SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 class Database:
     """Sessions over one database. Safe to share between threads, not between processes.
 
-    `clock` replaces the database's clock (unix seconds) where a test needs to turn it.
+    `clock` replaces the database's clock (unix seconds) where a test needs to turn it. `moved` is called after each commit that
+    has moved jobs, with their statuses by their ids.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], float] | None = None,
+        moved: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> None:
         self.url = normalised(url)
         self._clock = clock
+        self._moved = moved
         self.engine = _engine(self.url)
         self._writer = self.engine.execution_options(write=True)
 
@@ -50,8 +60,12 @@ class Database:
         Raises `StorageFull` where the disk is full, `Unavailable` where the database does not answer or stays locked,
         `InvalidRequest` for text that it cannot hold.
         """
-        with _translated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
-            yield session
+        with _translated(), Session(self._writer, expire_on_commit=False) as session:
+            with session.begin():
+                yield session
+            moved: Mapping[str, str] | None = session.info.get(MOVED)
+        if moved and self._moved:
+            self._moved(moved)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

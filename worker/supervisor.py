@@ -1,37 +1,32 @@
-"""The supervisor: validates new jobs, claims leases and keeps one runner process alive under each. Imports no torch."""
+"""The supervisor: claims leases and keeps one runner process alive under each. Imports no torch."""
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from core.db import Database
-from core.errors import JobFailure, LeaseLost, Unavailable
-from core.files import FileStore
+from core.bell import Bell
+from core.errors import LeaseLost, Unavailable
 from core.jobs.sql_leases import SqlLeaseStore
-from core.jobs.types import Lease
-from core.jobs.validation import validate
-from core.lifeline import exit_with_owner
+from core.jobs.types import JobStatus, Lease
 from core.limits.base import Limits
 from core.settings import Settings, get_settings
-from core.storage.build import open_store
-from core.telemetry import logs
 from core.telemetry.metrics import LEASE_RENEWED, RUNNER_EXITS
 from core.telemetry.pulse import Pulse
 from core.telemetry.reports import VARIABLE as REPORTS
 from core.telemetry.reports import runner_reports
 from core.telemetry.server import serve_metrics
+from core.wakeups import Moved, open_database
 from worker.light.build import chores
 from worker.light.run import LightWork
+from worker.process import begin, on_end
 
 log = logging.getLogger("worker.supervisor")
 
@@ -53,18 +48,25 @@ class _Running:
 
 
 class Supervisor:
-    """Takes jobs one at a time. `tick` is one look at the database and at the runner; nothing in it waits for training."""
+    """Takes jobs one at a time. `tick` is one look at the database and at the runner; nothing in it waits for training.
 
-    def __init__(self, settings: Settings) -> None:
+    An idle supervisor looks every `idle_seconds`, and whenever `heard` or `take` is called, which may be done from any thread.
+    """
+
+    def __init__(self, settings: Settings, *, idle_seconds: float) -> None:
         self._settings = settings
-        self._database = Database(settings.database_url)
-        self._objects = open_store(settings.object_store_url)
+        self._idle_seconds = idle_seconds
+        self._database = open_database(settings)
         self._leases = SqlLeaseStore(self._database, Limits.default(settings))
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._running: _Running | None = None
         self._pulse = Pulse()
         self._metrics = serve_metrics(settings, self._pulse)
+        self._bell = Bell()
+        self._renew_now = False
         self._stopping = False
+        self._looked = threading.Condition()
+        self._looks = 0
 
     def serve(self) -> None:
         """Tick until `stop`; a database that is away for a while is waited for."""
@@ -74,34 +76,44 @@ class Supervisor:
             except Unavailable as error:
                 log.warning("%s", error.message)
             self._pulse.beat()
-            time.sleep(self._settings.poll_seconds)
+            self._tell_looked()
+            self._bell.wait(self._settings.poll_seconds if self._running else self._idle_seconds)
         if self._running:
             self._end_runner(self._running)
             self._leases.release(self._running.lease, counted=False)
+        self._tell_looked()
 
     def stop(self) -> None:
         """Leave `serve` after the tick under way: the runner is ended, its job becomes due for another worker."""
         self._stopping = True
+        self._bell.ring()
+
+    def heard(self, moved: Moved | None) -> None:
+        """Look soon where this may concern the supervisor: a job is queued, or the one it runs is to run no more."""
+        running = self._running
+        if running is not None and moved is not None and moved.job_id == running.lease.job_id:
+            self._renew_now = moved.status != JobStatus.RUNNING
+        if self._renew_now or (running is None and (moved is None or moved.status == JobStatus.QUEUED)):
+            self._bell.ring()
+
+    def take(self) -> None:
+        """Look for a job now, and return when none runs here any more."""
+        with self._looked:
+            looks = self._looks
+            self._bell.ring()
+            self._looked.wait_for(lambda: self._stopping or (self._looks > looks and self._running is None))
 
     def tick(self) -> None:
-        """Validate a new job if there is one; watch the runner, or claim a job and start one."""
-        self._validate_next()
+        """Watch the runner, or claim a job and start one."""
         if self._running:
             self._watch(self._running)
         elif lease := self._leases.claim(self._owner, self._settings.lease_seconds):
             self._running = self._start(lease)
 
-    def _validate_next(self) -> None:
-        job = self._leases.unvalidated()
-        if job is None:
-            return
-        files = FileStore(self._database, self._objects, job.project_id, self._settings.max_file_bytes)
-        try:
-            plan = validate(job, files)
-        except JobFailure as error:
-            self._leases.rejected(job, {"code": error.code, "message": error.message, "param": error.param})
-        else:
-            self._leases.validated(job, plan.to_json())
+    def _tell_looked(self) -> None:
+        with self._looked:
+            self._looks += 1
+            self._looked.notify_all()
 
     def _start(self, lease: Lease) -> _Running:
         log.info("job %s: epoch %d starts", lease.job_id, lease.epoch)
@@ -123,10 +135,12 @@ class Supervisor:
             self._leases.release(running.lease, delay=_RETRY_SECONDS if status else 0.0)
             self._running = None
             LEASE_RENEWED.set(0)
+            self._bell.ring()
             return
-        if monotonic() - running.renewed_at < min(_RENEW_SECONDS, self._settings.lease_seconds / 3):
+        if not self._renew_now and monotonic() - running.renewed_at < min(_RENEW_SECONDS, self._settings.lease_seconds / 3):
             return
         try:
+            self._renew_now = False
             self._leases.renew(running.lease, self._settings.lease_seconds)
             running.renewed_at = monotonic()
             LEASE_RENEWED.set_to_current_time()
@@ -147,19 +161,12 @@ class Supervisor:
 
 def main(arguments: Sequence[str]) -> None:
     """Run until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="worker.supervisor")
-    parser.add_argument(
-        "--follow-stdin", action="store_true", help="end with the process that holds the other end of standard input"
-    )
-    if parser.parse_args(arguments).follow_stdin:
-        exit_with_owner()
+    begin("worker.supervisor", arguments)
     settings = get_settings()
-    logs.configure(settings)
-    supervisor = Supervisor(settings)
+    supervisor = Supervisor(settings, idle_seconds=settings.poll_seconds)
     # Beside the supervisor, with connections of its own: nothing of it may hold up the renewal of a lease.
-    light = LightWork(chores(settings, Database(settings.database_url)))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: supervisor.stop())
+    light = LightWork(chores(settings, open_database(settings)))
+    on_end(supervisor.stop)
     light.start()
     supervisor.serve()
     light.stop()

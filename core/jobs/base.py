@@ -69,8 +69,11 @@ class EventLog(Protocol):
 class LeaseStore(Protocol):
     """What a supervisor does with jobs of every project."""
 
-    def unvalidated(self) -> Job | None:
-        """The oldest job in `validating_files`, if any. Two supervisors may get the same one: validation is idempotent."""
+    def unvalidated(self, job_id: str | None = None) -> Sequence[Job]:
+        """Jobs in `validating_files`, oldest first and not too many at once; of those only `job_id` where it is given.
+
+        Two workers may get the same ones: validation is idempotent.
+        """
 
     def validated(self, job: Job, plan: Json) -> None:
         """Queue the job with its resolved plan; does nothing where its status has changed meanwhile."""

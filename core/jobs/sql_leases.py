@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session
@@ -11,11 +11,13 @@ from core.db import Database
 from core.errors import LeaseLost
 from core.ids import new_id
 from core.jobs import state
-from core.jobs.sql_rows import append_event, fail, job_of, move
+from core.jobs.sql_rows import append_event, fail, job_of, move, tell
 from core.jobs.types import Job, JobCommand, JobStatus, Json, Lease
 from core.limits.base import NO_LIMITS, Limits
 from core.limits.project import may_run_one_more
 from core.tables import JobRow
+
+_UNVALIDATED_AT_ONCE = 20
 
 
 class SqlLeaseStore:
@@ -25,12 +27,13 @@ class SqlLeaseStore:
         self._database = database
         self._limits = limits
 
-    def unvalidated(self) -> Job | None:
-        """The oldest job in `validating_files`, if any."""
+    def unvalidated(self, job_id: str | None = None) -> Sequence[Job]:
+        """Jobs in `validating_files`, oldest first and not too many at once; of those only `job_id` where it is given."""
         query = select(JobRow).where(JobRow.status == JobStatus.VALIDATING_FILES).order_by(JobRow.created_at, JobRow.id)
+        if job_id is not None:
+            query = query.where(JobRow.id == job_id)
         with self._database.read() as session:
-            row = session.scalar(query.limit(1))
-            return None if row is None else job_of(row)
+            return tuple(job_of(row) for row in session.scalars(query.limit(_UNVALIDATED_AT_ONCE)))
 
     def validated(self, job: Job, plan: Json) -> None:
         """Queue the job with its resolved plan; does nothing where its status has changed meanwhile."""
@@ -86,6 +89,7 @@ class SqlLeaseStore:
                 row.lease_owner = None
                 row.attempts -= 0 if counted else 1
                 row.lease_expires_at = self._database.time(session) + delay if running else None
+                tell(session, row)
 
     def job(self, lease: Lease) -> Job:
         """The leased job; raises `LeaseLost`."""
@@ -94,6 +98,17 @@ class SqlLeaseStore:
             if row is None:
                 raise _lost(lease)
             return job_of(row)
+
+
+def find_due(database: Database, limit: int) -> Sequence[str]:
+    """Ids of jobs that a worker could claim now, of all projects."""
+    with database.read() as session:
+        now = database.time(session)
+        expired = JobRow.lease_expires_at <= now
+        queued = and_(JobRow.status == JobStatus.QUEUED, JobRow.not_before <= now, or_(JobRow.lease_owner.is_(None), expired))
+        running = and_(JobRow.status == JobStatus.RUNNING, expired)
+        found = [session.scalars(select(JobRow.id).where(condition).limit(limit)).all() for condition in (running, queued)]
+        return [job_id for ids in found for job_id in ids][:limit]
 
 
 def fenced(session: Session, lease: Lease) -> JobRow:

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from core.db import MOVED
 from core.errors import NotFound
 from core.ids import new_id
 from core.jobs import state
@@ -80,6 +81,12 @@ def append_event(
         )
     )
     job.next_seq += 1
+    tell(session, job)
+
+
+def tell(session: Session, job: JobRow) -> None:
+    """Let those who wait for the job know, once the transaction stands, that there is something to see."""
+    session.info.setdefault(MOVED, {})[job.id] = job.status
 
 
 def owe(session: Session, job: JobRow, topic: str, payload: Json, now: float) -> None:

@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError  # noqa: A004
 from botocore.parsers import ResponseParserError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_before_delay, wait_random_exponential
+from urllib3.exceptions import HTTPError
 
 from core.errors import CorruptObject, StorageFull, Unavailable
 from core.settings import variable
@@ -38,7 +39,8 @@ _TRANSIENT = frozenset({"SlowDown", "RequestTimeout", "BadDigest", "XAmzContentS
 _MISSING = frozenset({"NoSuchKey", "NoSuchUpload", "404"})
 _NO_ROOM = frozenset({"XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "InsufficientCapacity"})
 _REPLACED = "PreconditionFailed"
-_NOT_SENT = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError)
+_ON_THE_WAY = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError, HTTPError)
+"""What the network does to requests and replies, in botocore's words, and in urllib3's where a body is read."""
 
 
 def connect(endpoint: str | None = None) -> Any:
@@ -79,7 +81,7 @@ def call(work: Callable[[], T]) -> T:
         return attempts(work)
     except ClientError as error:
         raise _refusal(error) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, HTTPError) as error:
         log.warning("the object store: %s", error)
         raise Unavailable("The object store cannot be reached.") from error
 
@@ -98,7 +100,7 @@ def _may_pass(error: BaseException) -> bool:
         if _is_full(error):
             return False
         return _status(error) >= 500 or _status(error) == _TOO_MANY_REQUESTS or error_code(error) in _TRANSIENT
-    return isinstance(error, _NOT_SENT)
+    return isinstance(error, _ON_THE_WAY)
 
 
 def _is_full(error: ClientError) -> bool:

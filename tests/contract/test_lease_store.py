@@ -22,16 +22,20 @@ def test_nothing_is_due_in_the_beginning(parts: Parts) -> None:
     assert store.claim("one", TTL) is None
 
 
-def test_unvalidated_gives_the_oldest(parts: Parts) -> None:
+def test_unvalidated_gives_the_oldest_first(parts: Parts) -> None:
     parts.queued()
-    oldest = parts.created()
-    parts.created()
-    assert parts.leases.unvalidated() == oldest
+    older, newer = parts.created(), parts.created()
+    assert parts.leases.unvalidated() == (older, newer)
 
 
 def test_unvalidated_gives_none_where_all_are_checked(parts: Parts) -> None:
     parts.queued()
-    assert parts.leases.unvalidated() is None
+    assert parts.leases.unvalidated() == ()
+
+
+def test_unvalidated_may_be_asked_for_one_job(parts: Parts) -> None:
+    checked, one, _other = parts.queued(), parts.created(), parts.created()
+    assert (parts.leases.unvalidated(one.id), parts.leases.unvalidated(checked.id)) == ((one,), ())
 
 
 def test_validated_queues_and_tells(parts: Parts) -> None:

@@ -1,10 +1,10 @@
-"""Runs chores beside a supervisor, each in a thread of its own: none waits for another, and no lease for any."""
+"""Runs chores, each in a thread of its own: none waits for another, and no supervisor's lease for any."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from core.errors import Unavailable
@@ -18,10 +18,15 @@ _STOP_SECONDS = 2.0
 
 
 class LightWork:
-    """Runs chores from `start` to `stop`. A pass that fails is logged; the next one tries again."""
+    """Runs chores from `start` to `stop`. A pass that fails is logged; the next one tries again.
 
-    def __init__(self, chores: Sequence[Chore]) -> None:
-        self._stopping = threading.Event()
+    `pause` tells the seconds between two passes of a chore that nobody asks for in between.
+    """
+
+    def __init__(self, chores: Sequence[Chore], *, pause: Callable[[Chore], float] = lambda chore: chore.every) -> None:
+        self._pause = pause
+        self._stopping = False
+        self._asked = {chore.name: threading.Event() for chore in chores}
         self._threads = [
             threading.Thread(target=self._repeat, args=(chore,), name=f"light-{chore.name}", daemon=True) for chore in chores
         ]
@@ -31,20 +36,29 @@ class LightWork:
         for thread in self._threads:
             thread.start()
 
+    def ask(self, name: str) -> None:
+        """Begin a pass of a chore now, or once the one under way has ended. There may be no such chore any more."""
+        if name in self._asked:
+            self._asked[name].set()
+
     def stop(self) -> None:
         """Begin no further pass, and wait a moment for those under way."""
-        self._stopping.set()
+        self._stopping = True
+        for asked in self._asked.values():
+            asked.set()
         deadline = monotonic() + _STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - monotonic()))
 
     def _repeat(self, chore: Chore) -> None:
-        while not self._stopping.is_set():
+        asked = self._asked[chore.name]
+        while not self._stopping:
             try:
                 with observed_chore(chore.name):
                     chore.run()
             except Unavailable as error:
                 log.warning("%s: %s", chore.name, error.message)
             except Exception:
-                log.exception("%s failed; it is tried again in %g seconds", chore.name, chore.every)
-            self._stopping.wait(chore.every)
+                log.exception("%s failed; it is tried again in %g seconds", chore.name, self._pause(chore))
+            asked.wait(self._pause(chore))
+            asked.clear()
