@@ -10,7 +10,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-heavy lint format bench parity grader-python serve lock clean
+.PHONY: help setup demo test test-heavy lint format bench parity pictures grader-python serve lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,10 @@ bench: setup ## All benchmarks, or one: make bench NAME=step_vs_trl
 parity: setup ## Renew docs/api-parity.md from the installed openai SDK
 	$(BIN)/python -m tests.compat.parity > build/api-parity.md
 	mv build/api-parity.md docs/api-parity.md
+
+pictures: setup ## Renew docs/pictures from what make demo has left; takes Chromium, and two more runs of the demo's job
+	tests/browser/setup
+	$(BIN)/python -m tests.browser.pictures
 
 grader-python: build/grader-python.stamp ## build/grader-python, for RFT_GRADER_PYTHON: the packages of image 2025-05-08
 

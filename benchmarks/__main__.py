@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.check import Check
 
-NAMES = ("api", "graders", "sampling_vs_vllm", "step_vs_trl", "step_vs_trl_gsm8k", "update_limit", "upload")
+NAMES = ("api", "dashboard", "graders", "sampling_vs_vllm", "step_vs_trl", "step_vs_trl_gsm8k", "update_limit", "upload")
 OUT = Path(__file__).parents[1] / "build" / "bench"
 
 

@@ -13,26 +13,20 @@ import os
 import re
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from benchmarks.check import Check
+from benchmarks.service import KEY, ROOT, Service, served
 
-ROOT = Path(__file__).parents[1]
 FILE_BYTES = 512 * 1024 * 1024
 CHUNK_BYTES = 1 << 20
 ROUNDS = 5
 GROWTH_LIMIT_MIB = 64.0
 SPEED_SHARE = 0.5
-KEY = "sk-benchmark"
 BOUNDARY = "a-boundary-of-the-benchmark"
 _ROW = b'{"messages": [{"role": "user", "content": "What is 123 + 456? Answer with the number alone."}], "answer": "579"}\n'
 CHUNK = (_ROW * (CHUNK_BYTES // len(_ROW) + 1))[:CHUNK_BYTES]
@@ -42,9 +36,7 @@ CHUNK = (_ROW * (CHUNK_BYTES // len(_ROW) + 1))[:CHUNK_BYTES]
 class Api:
     """A served API."""
 
-    host: str
-    port: int
-    process: subprocess.Popen[str]
+    service: Service
 
     def upload(self, size: int) -> float:
         """Seconds from the request's first byte to the reply's last."""
@@ -53,11 +45,12 @@ class Api:
             f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="rows.jsonl"\r\n\r\n'
         ).encode()
         tail = f"\r\n--{BOUNDARY}--\r\n".encode()
-        with socket.create_connection((self.host, self.port)) as connection:
+        host = self.service.host
+        with socket.create_connection((host, self.service.port)) as connection:
             begin = time.perf_counter()
             length = len(head) + size + len(tail)
             connection.sendall(
-                f"POST /v1/files HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {length}\r\n"
+                f"POST /v1/files HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {length}\r\n"
                 f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n".encode()
                 + head
             )
@@ -73,7 +66,7 @@ class Api:
 
     def growth_mib(self, size: int) -> float:
         """The most resident memory during an upload, less that before it."""
-        process = Path("/proc") / str(self.process.pid)
+        process = Path("/proc") / str(self.service.process.pid)
         (process / "clear_refs").write_text("5")  # the kernel's high-water mark begins anew
         before = _resident_kib(process, "VmRSS")
         self.upload(size)
@@ -83,7 +76,12 @@ class Api:
 def run() -> list[Check]:
     """Memory against its limit, and the speed against `SPEED_SHARE` of a plain file's."""
     (ROOT / "build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="upload-", dir=ROOT / "build") as scratch, _served(Path(scratch) / "data") as api:
+    limit = {"RFT_MAX_FILE_BYTES": str(FILE_BYTES)}
+    with (
+        tempfile.TemporaryDirectory(prefix="upload-", dir=ROOT / "build") as scratch,
+        served(Path(scratch) / "data", limit) as service,
+    ):
+        api = Api(service)
         growth = api.growth_mib(FILE_BYTES)
         ours, peer = [], []
         for _ in range(ROUNDS):
@@ -117,25 +115,3 @@ def _resident_kib(process: Path, name: str) -> int:
     found = re.search(rf"^{name}:\s+(\d+) kB$", (process / "status").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1])
-
-
-@contextmanager
-def _served(data: Path) -> Iterator[Api]:
-    """`rft serve` with a data directory of its own; its worker has nothing to do."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("RFT_")},
-        "RFT_DATA_DIR": str(data),
-        "RFT_API_KEY": KEY,
-        "RFT_MAX_FILE_BYTES": str(FILE_BYTES),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "serve", "--port", "0"], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        address = urlsplit(process.stdout.readline().split()[1])
-        yield Api(str(address.hostname), address.port or 0, process)
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()

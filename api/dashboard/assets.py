@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -21,6 +22,8 @@ PLOTLY = "plotly.min.js"
 _INDEX = "index.html"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _FOR_EVER = "public, max-age=31536000, immutable"
+_STYLE = re.compile(rb'getElementById\("([0-9a-f]{64})"\)\)\{var \w+=document\.createElement\("style"\)')
+"""Where Plotly's script looks whether its maps' style element is there already, to make it otherwise."""
 _SMALL = 1024
 """Bytes below which compressing gains nothing."""
 
@@ -69,13 +72,28 @@ def assets() -> Assets:
     digest = hashlib.sha256(b"\0".join(name.encode() + b"\0" + body for name, body in sorted(contents.items())))
     tag = digest.hexdigest()[:16]
     page = index.replace("{{assets}}", f"/dashboard/assets/{tag}").replace("{{plotly}}", plotly_path())
+    page = page.replace("{{plotly-style}}", _style_of_maps())
     return Assets(tag, {name: Asset.of(name, body) for name, body in contents.items()}, Asset.of(_INDEX, page.encode()))
 
 
 @lru_cache(maxsize=1)
 def plotly() -> Asset:
     """Plotly's script, from the installed `plotly` package. The first call compresses it, which takes a fraction of a second."""
-    return Asset.of(PLOTLY, (files("plotly") / "package_data" / PLOTLY).read_bytes())
+    return Asset.of(PLOTLY, _script_of_plotly())
+
+
+def _script_of_plotly() -> bytes:
+    return (files("plotly") / "package_data" / PLOTLY).read_bytes()
+
+
+def _style_of_maps() -> str:
+    """The id of the style element that Plotly's script would make for maps, which no page has.
+
+    An element of that id keeps it from doing so: the content security policy would refuse the element, with a line in the
+    browser's console. Where a version of the script has no such place the id means nothing.
+    """
+    found = _STYLE.search(_script_of_plotly())
+    return found[1].decode() if found else "no-style-of-maps"
 
 
 def plotly_path() -> str:

@@ -1,7 +1,8 @@
 """The demo: a real model learns a real task on this machine, driven by the unmodified `openai` client.
 
 Starts the service, uploads data, submits a grader and a job, follows the reward curve, downloads the adapter, chats with the
-model before and after, and leaves `summary.json`, `rewards.csv`, `reward.png` and the adapter in `build/demo/` (or `DEMO_DIR`).
+model before and after, and leaves `summary.json`, `rewards.csv`, `reward.png`, the adapter and, where there is a Chromium, a
+screenshot of the job's page (`dashboard.png`) in `build/demo/` (or `DEMO_DIR`).
 `DEMO_SEED` is the job's seed.
 """
 
@@ -28,6 +29,7 @@ import grader_share  # noqa: E402
 from build_grader import grader  # noqa: E402
 from picture import draw_curve  # noqa: E402
 from proof import prove  # noqa: E402
+from screenshot import keep_screenshot  # noqa: E402
 from service import KEY, served  # noqa: E402
 
 MODEL = "smollm2-135m-instruct"
@@ -56,6 +58,8 @@ def main() -> None:
         download(client, job.id)
         events = client.fine_tuning.jobs.list_events(job.id, limit=100)
         started = next(event for event in events if event.message == "Fine-tuning job started")
+        page = f"/dashboard/jobs/{job.id}"
+        no_screenshot = keep_screenshot(base_url.removesuffix("/v1") + page, KEY, OUT / "dashboard.png")
     base_dir = Path(os.environ["RFT_MODEL_DIR"]) / MODEL
     proof = prove(base_dir, OUT / "adapter", list(zip(prompts, after, strict=True)))
     show_answers(prompts, before, after)
@@ -81,7 +85,8 @@ def main() -> None:
         f"in {summary['steps']} steps, "
         f"{summary['train_seconds']:.0f} s of training; everything is in {OUT}/"
     )
-    print(f"The job's page: RFT_DATA_DIR={OUT / 'data'} rft serve, then http://127.0.0.1:8000/dashboard/jobs/{job.id}")
+    told = f"no screenshot of it: {no_screenshot}" if no_screenshot else f"a screenshot is {OUT / 'dashboard.png'}"
+    print(f"The job's page ({told}):\n  RFT_DATA_DIR={OUT / 'data'} rft serve, then http://127.0.0.1:8000{page}")
 
 
 def answer(client: OpenAI, model: str, prompt: str) -> Any:

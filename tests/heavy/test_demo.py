@@ -56,3 +56,7 @@ def test_the_curve_is_left_as_table_and_picture(demo: Path, summary: dict[str, A
         rows = list(csv.DictReader(table))
     assert [int(row["step"]) for row in rows] == list(range(summary["steps"] + 1))
     assert (demo / "reward.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_screenshot_of_the_jobs_page_is_left(demo: Path) -> None:
+    assert (demo / "dashboard.png").read_bytes().startswith(b"\x89PNG")

@@ -95,7 +95,7 @@ async function showPage(main, links, load, params, query) {
     setTitle(module.title);
     spinner.remove();
     await module.open({ root, params, query, signal, setTitle });
-    if (!signal.aborted) main.focus({ preventScroll: true });
+    if (!signal.aborted && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
   } catch (error) {
     if (error.name !== "AbortError" && !signal.aborted) replace(root, h("h1", { class: "visually-hidden" }, "Error"), errorNote(error, () => showPage(main, links, load, params, query)));
   }

@@ -1,4 +1,4 @@
-// Charts: one card each, drawn by Plotly once it comes into view. Plotly is loaded from this service, when the first chart needs it.
+// Charts: one card each, drawn by Plotly while it is in view. Plotly is loaded from this service, when the first chart needs it.
 
 import { button } from "./components.js";
 import { h, replace, uniqueId } from "./dom.js";
@@ -6,6 +6,13 @@ import { figure } from "./format.js";
 import { onTheme, token } from "./theme.js";
 
 let library = null;
+let turns = Promise.resolve();
+
+/** One chart a frame, so that the page goes on answering while many are drawn. */
+function turn() {
+  turns = turns.then(() => new Promise(requestAnimationFrame));
+  return turns;
+}
 
 /** Plotly, loaded once. Pages call this early, so that it is there when the data is. */
 export function plotly() {
@@ -22,7 +29,7 @@ export function plotly() {
 }
 
 /**
- * A chart. `series`: [{ name, color: "--train", points: [{ x, y, low, high, text }], dashed, markers }], where `low` and `high`
+ * A chart. `series`: [{ name, label (in the legend), color: "--train", points: [{ x, y, low, high, text }], dashed, markers }], where `low` and `high`
  * make a band and a `y` of null a gap. Options: `title`, `subtitle`, `signal` (required: the page's), `x` and `y` (axes' titles),
  * `log`, `large`, `fromZero` (the axis begins at 0), `file` (name of exports), `onPoint({ x, name })` for clicks, `nothing` (text while there is no data).
  * The element has `update(series)`, `setLog(on)`, and `setRange(range)` with [from, to] or null.
@@ -36,7 +43,7 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
   const element = h(
     "figure",
     { class: `chart ${large ? "large" : ""}`, "aria-labelledby": id },
-    h("figcaption", {}, h("div", {}, h(`h${level}`, { id }, title), subtitle && h("p", { class: "small muted" }, subtitle)), tools),
+    h("figcaption", {}, h(`h${level}`, { id }, title), tools, subtitle && h("p", { class: "small muted" }, subtitle)),
     legend,
     plot,
   );
@@ -44,9 +51,12 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
   let drawn = false;
   let range = null;
   let pending = false;
+  let stale = true;
 
   async function draw() {
+    stale = true;
     if (!visible || pending || signal.aborted) return;
+    tell();
     if (!series.some((line) => line.points.some((point) => point.y !== null && point.y !== undefined))) {
       if (!drawn) replace(plot, h("p", { class: "nothing" }, nothing));
       return;
@@ -54,8 +64,8 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
     pending = true;
     try {
       const library = await plotly();
-      await new Promise(requestAnimationFrame);
-      pending = false;
+      await turn();
+      pending = stale = false;
       if (signal.aborted) return;
       if (!drawn) plot.replaceChildren();
       await library.react(plot, traces(series), layout({ x, y, log, range, fromZero }), CONFIG);
@@ -66,6 +76,13 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
     } finally {
       pending = false;
     }
+  }
+
+  /** The legend with the latest figures, and the chart in words. */
+  function tell() {
+    replace(legend, series.filter((line) => line.points.length).map(legendItem));
+    plot.setAttribute("role", "img");
+    plot.setAttribute("aria-label", described(title, series, x));
   }
 
   function listen() {
@@ -89,9 +106,7 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
 
   element.update = (next) => {
     series = next;
-    replace(legend, series.filter((line) => line.points.length).map(legendItem));
-    plot.setAttribute("role", "img");
-    plot.setAttribute("aria-label", described(title, series, x));
+    if (!legend.childElementCount) tell();
     draw();
   };
   element.setLog = (on) => {
@@ -104,11 +119,11 @@ export function chart({ title, subtitle = null, series = [], signal, x = "step",
     draw();
   };
   const observer = new IntersectionObserver(([entry]) => {
-    visible = entry.isIntersecting || visible;
-    if (visible && !drawn) draw();
-  }, { rootMargin: "200px" });
+    visible = entry.isIntersecting;
+    if (visible && stale) draw();
+  });
   observer.observe(plot);
-  const resized = new ResizeObserver(() => drawn && globalThis.Plotly.Plots.resize(plot));
+  const resized = new ResizeObserver(() => drawn && plot.offsetWidth && globalThis.Plotly.Plots.resize(plot));
   resized.observe(plot);
   onTheme(draw, signal);
   signal.addEventListener("abort", () => {
@@ -175,7 +190,7 @@ function layout({ x, y, log, range, fromZero }) {
   const axis = { gridcolor: token("--grid"), zeroline: false, linecolor: token("--line"), tickfont: { color: text, size: 12 }, automargin: true };
   return {
     font: { family: getComputedStyle(document.body).fontFamily, color: text, size: 12 },
-    paper_bgcolor: "rgba(0,0,0,0)",
+    paper_bgcolor: token("--surface"),
     plot_bgcolor: "rgba(0,0,0,0)",
     margin: { l: 44, r: 12, t: 8, b: 36 },
     showlegend: false,
@@ -191,7 +206,7 @@ function layout({ x, y, log, range, fromZero }) {
 
 function legendItem(line) {
   const last = line.points.findLast((point) => point.y !== null && point.y !== undefined);
-  return line.faint ? null : h("li", {}, h("span", { class: `key ${line.dashed ? "dashed" : ""}`, "aria-hidden": "true", vars: { "--color": `var(${line.color})` } }), line.name, last && h("strong", {}, figure(last.y)));
+  return line.faint ? null : h("li", {}, h("span", { class: `key ${line.dashed ? "dashed" : ""}`, "aria-hidden": "true", vars: { "--color": `var(${line.color})` } }), line.label ?? line.name, last && h("strong", {}, figure(last.y)));
 }
 
 function described(title, series, x) {

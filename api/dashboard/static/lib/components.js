@@ -13,9 +13,6 @@ const ICONS = {
   theme: "M12 3a9 9 0 1 0 9 9 7 7 0 0 1-9-9z",
   plus: "M12 5v14M5 12h14",
   download: "M12 4v11m0 0l-4-4m4 4l4-4M5 20h14",
-  image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4",
-  log: "M4 20V4m0 16h16M8 16c2-8 6-10 12-10",
-  close: "M6 6l12 12M18 6L6 18",
 };
 
 /** A drawn sign; it says nothing to screen readers, so a label stands beside it. */
@@ -23,7 +20,7 @@ export function icon(name) {
   return svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true", fill: "none", stroke: "currentColor", "stroke-width": 1.9, "stroke-linecap": "round", "stroke-linejoin": "round" }, svg("path", { d: ICONS[name] }));
 }
 
-/** `button("Cancel", onClick, { kind: "danger", icon: "close" })`; a promise of `onClick` keeps it busy, its failure is shown. */
+/** `button("Create", onClick, { kind: "primary", icon: "plus" })`; a promise of `onClick` keeps it busy, its failure is shown. */
 export function button(label, onClick, { kind = "", icon: sign = null, type = "button", ...attributes } = {}) {
   const element = h("button", { type, class: `button ${kind}`, ...attributes }, sign && icon(sign), label);
   if (onClick) {
@@ -47,6 +44,29 @@ export function linkButton(label, href, { kind = "", icon: sign = null, ...attri
   return h("a", { class: `button ${kind}`, href, ...attributes }, sign && icon(sign), label);
 }
 
+/** Things beside each other, which wrap where there is no room. */
+export function inRow(...children) {
+  return h("div", { class: "row" }, children);
+}
+
+/** Things below each other. */
+export function inStack(...children) {
+  return h("div", { class: "stack" }, children);
+}
+
+export function smallText(...children) {
+  return h("p", { class: "small muted" }, children);
+}
+
+/** Replaces what `place` holds by `make()`'s failure, where it fails for another reason than that the reader has left. */
+export async function explained(place, make, again = null) {
+  try {
+    await make();
+  } catch (error) {
+    if (error.name !== "AbortError") replace(place, errorNote(error, again));
+  }
+}
+
 /** A card with a heading and things beside it. */
 export function card(title, { aside = null, level = 2, ...attributes } = {}, ...children) {
   const { class: kind = "", ...rest } = attributes;
@@ -54,13 +74,13 @@ export function card(title, { aside = null, level = 2, ...attributes } = {}, ...
   return h(
     "section",
     { class: `card ${kind}`, "aria-labelledby": title ? id : null, ...rest },
-    title && h("header", {}, h(`h${level}`, { id }, title), aside && h("div", { class: "row" }, aside)),
+    title && h("header", {}, h(`h${level}`, { id }, title), aside && inRow(aside)),
     ...children,
   );
 }
 
 export function pageHead(title, lead, ...actions) {
-  return h("div", { class: "page-head" }, h("div", {}, h("h1", {}, title), lead && h("p", { class: "lead" }, lead)), h("div", { class: "row" }, actions));
+  return h("div", { class: "page-head" }, h("div", {}, h("h1", {}, title), lead && h("p", { class: "lead" }, lead)), inRow(actions));
 }
 
 const TONES = { succeeded: "good", running: "info live", queued: "plain", validating_files: "info live", paused: "warn", failed: "bad", cancelled: "plain" };
@@ -81,9 +101,9 @@ export function note(tone, title, ...children) {
 
 /** A failure in words: what the service says, which field, and what can be done. */
 export function errorNote(error, retry = null) {
-  const where = error instanceof ApiError && error.param ? h("p", { class: "small muted" }, "At fault: ", h("code", {}, error.param)) : null;
-  const id = error instanceof ApiError && error.status >= 500 && error.requestId ? h("p", { class: "small muted" }, `The service's log names the cause under ${error.requestId}.`) : null;
-  return note("bad", titleOf(error), h("p", { class: "wrap" }, error.message), where, id, retry && h("div", { class: "row" }, button("Try again", retry)));
+  const where = error instanceof ApiError && error.param ? smallText("At fault: ", h("code", {}, error.param)) : null;
+  const id = error instanceof ApiError && error.status >= 500 && error.requestId ? smallText(`The service's log names the cause under ${error.requestId}.`) : null;
+  return note("bad", titleOf(error), h("p", { class: "wrap" }, error.message), where, id, retry && inRow(button("Try again", retry)));
 }
 
 function titleOf(error) {
@@ -106,14 +126,10 @@ export function loading(text = "Loading…") {
 
 /** Shows what `make` returns (a promise of an element), a spinner until then, and a failure with "Try again". */
 export function later(make, { text } = {}) {
-  const place = h("div", { class: "stack" });
-  const run = async () => {
+  const place = inStack();
+  const run = () => {
     replace(place, loading(text));
-    try {
-      replace(place, await make());
-    } catch (error) {
-      if (error.name !== "AbortError") replace(place, errorNote(error, run));
-    }
+    return explained(place, async () => replace(place, await make()), run);
   };
   run();
   return place;
@@ -177,17 +193,17 @@ export function progress(share, label) {
   return h("div", { class: "progress", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": value, "aria-label": label, vars: { "--share": value } }, h("span"));
 }
 
-/** A table: `columns` are [heading, cell of a row, { class }]. */
-export function table(columns, rows, { caption }) {
+/** A table: `columns` are [heading, cell of a row, { class }]. Where it is narrow its rows become lists, unless it `stays` one. */
+export function table(columns, rows, { caption, stays = false }) {
   return h(
     "div",
-    { class: "table-wrap", tabindex: 0, role: "region", "aria-label": caption },
+    { class: stays ? "table-wrap" : "table-wrap stacks", tabindex: 0, role: "region", "aria-label": caption },
     h(
       "table",
       {},
       h("caption", { class: "visually-hidden" }, caption),
       h("thead", {}, h("tr", {}, columns.map(([title, , options = {}]) => h("th", { scope: "col", class: options.class }, title)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, columns.map(([, cell, options = {}]) => h("td", { class: options.class }, cell(row)))))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, columns.map(([title, cell, options = {}]) => h("td", { class: options.class, "data-label": title }, cell(row)))))),
     ),
   );
 }
@@ -204,7 +220,7 @@ export function confirm(title, text, { yes, danger = false }) {
         { method: "dialog" },
         h("h2", { id }, title),
         typeof text === "string" ? h("p", {}, text) : text,
-        h("div", { class: "row" }, h("button", { class: "button", value: "no" }, "Go back"), h("button", { class: `button ${danger ? "danger" : "primary"}`, value: "yes" }, yes)),
+        inRow(h("button", { class: "button", value: "no" }, "Go back"), h("button", { class: `button ${danger ? "danger" : "primary"}`, value: "yes" }, yes)),
       ),
     );
     dialog.addEventListener("close", () => {

@@ -34,7 +34,7 @@ export function graderLines(steps, path, field, { splits = ["train", "valid"] } 
   const graders = of(path)(steps.at(-1) ?? {}) ?? [];
   return graders.flatMap((grader, index) =>
     splits.map((split) =>
-      line(`${grader.name}${split === "valid" ? " (validation)" : ""}`, `--series-${(index % 8) + 1}`, steps, (metrics) => of(path)(metrics)?.[index]?.[field(split)] ?? null, { dashed: split === "valid" }),
+      line(`${grader.name}${split === "valid" ? " (validation)" : ""}`, `--series-${(index % 8) + 1}`, steps, (metrics) => of(path)(metrics)?.[index]?.[field(split)] ?? null, { dashed: split === "valid", label: split === "valid" ? "validation" : grader.name }),
     ),
   );
 }

@@ -1,7 +1,7 @@
 // The same conversation with two models, beside each other: the base model and what training made of it.
 
 import { all, send } from "../lib/api.js";
-import { badge, button, card, empty, errorNote, field, input, linkButton, pageHead, select, textarea } from "../lib/components.js";
+import { badge, button, card, empty, errorNote, field, input, inRow, inStack, linkButton, pageHead, select, smallText, textarea } from "../lib/components.js";
 import { h, replace } from "../lib/dom.js";
 import { duration } from "../lib/format.js";
 import { href, setQuery } from "../lib/router.js";
@@ -50,7 +50,7 @@ export async function open({ root, query, signal }) {
   }
   root.append(h("div", { class: "chat-columns" }, columns.map((each) => each.element)), form.element);
   form.onClear(() => columns.forEach((each) => each.clear()));
-  form.prompt.focus();
+  form.prompt.focus({ preventScroll: true });
 }
 
 /** The model that a tuned one was made of: `ft:<base>:<organization>:…`. */
@@ -65,7 +65,7 @@ function column(side, ids, chosen, changed) {
   let turns = [];
   function clear() {
     turns = [];
-    replace(log, h("p", { class: "muted small" }, "Nothing said yet."));
+    replace(log, h("p", { class: "muted small" }, "Nothing said yet. Both models get the prompt below, and each goes on with its own answers."));
   }
   model.addEventListener("change", changed);
   clear();
@@ -75,7 +75,7 @@ function column(side, ids, chosen, changed) {
     turns.push({ role: "user", content: prompt });
     const body = { model: model.value, messages: [...(system ? [{ role: "system", content: system }] : []), ...turns], stream: true, stream_options: { include_usage: true }, ...settings };
     const text = document.createTextNode("");
-    const foot = h("p", { class: "small muted" }, "Waiting for the model. It is loaded on first use, and waits where a job holds the only device.");
+    const foot = smallText("Waiting for the model. It is loaded on first use, and waits where a job holds the only device.");
     log.append(h("div", { class: "bubble user wrap" }, prompt), h("div", { class: "bubble assistant" }, h("div", { class: "wrap" }, text), foot));
     log.scrollTop = log.scrollHeight;
     const begun = performance.now();
@@ -109,7 +109,7 @@ function column(side, ids, chosen, changed) {
     replace(foot, [tokens !== null && `${tokens} tokens`, duration(seconds), first !== null && `first after ${duration((first - begun) / 1000)}`].filter(Boolean).join(" · "), " ", reason === "length" && badge("cut off", "warn"), reason === "stopped" && badge("stopped", "warn"));
   }
   const label = side === "left" ? "Left model" : "Right model";
-  return { element: card(null, { class: "chat-column" }, h("div", { class: "stack" }, field(label, model), log)), model: () => model.value, say, clear };
+  return { element: card(null, { class: "chat-column" }, inStack(field(label, model), log)), model: () => model.value, say, clear };
 }
 
 function controls(query, submit) {
@@ -125,7 +125,7 @@ function controls(query, submit) {
     "form",
     { class: "card stack chat-form", on: { submit: (event) => (event.preventDefault(), submit()) } },
     field("Prompt", prompt, { hint: "Ctrl + Enter sends it to both." }),
-    h("div", { class: "row" }, go, clear),
+    inRow(go, clear),
     h("details", {}, h("summary", {}, "Settings of both models"), h("div", { class: "fields" }, field("Temperature", temperature), field("Tokens at most", tokens), field("Seed", seed, { hint: "The same seed and nobody beside you: the same answer." }), field("System message", system))),
   );
   prompt.addEventListener("keydown", (event) => {

@@ -1,7 +1,7 @@
 // Curves of several jobs on one chart.
 
 import { all, get } from "../lib/api.js";
-import { card, checkbox, empty, field, input, linkButton, pageHead, select, statusBadge, table, time, toastError } from "../lib/components.js";
+import { card, checkbox, empty, field, input, inStack, linkButton, pageHead, select, statusBadge, table, toastError } from "../lib/components.js";
 import { chart, plotly, smoothed } from "../lib/chart.js";
 import { debounced, h, replace } from "../lib/dom.js";
 import { figure } from "../lib/format.js";
@@ -17,9 +17,9 @@ const METRICS = {
   full_valid_mean_reward: ["Validation reward", (step) => step.full_valid_mean_reward],
   train_mean_reward: ["Training reward", (step) => step.train_mean_reward],
   completion_tokens_mean: ["Completion length, tokens", (step) => step.completion_tokens_mean],
-  kl: ["KL to the reference policy", (step) => step.touchstone?.kl],
-  entropy: ["Entropy", (step) => step.touchstone?.entropy],
-  grad_norm: ["Gradient norm", (step) => step.touchstone?.grad_norm],
+  kl: ["KL to the reference policy", (step) => step.touchstone?.update?.kl],
+  entropy: ["Entropy", (step) => step.touchstone?.update?.entropy],
+  grad_norm: ["Gradient norm", (step) => step.touchstone?.update?.grad_norm],
 };
 
 export async function open({ root, query, signal }) {
@@ -62,7 +62,7 @@ export async function open({ root, query, signal }) {
     setQuery({ smooth: Number(weight.value) || null });
     draw();
   });
-  root.append(h("div", { class: "compare" }, picker, h("div", { class: "stack" }, card(null, {}, h("div", { class: "stack" }, h("div", { class: "fields" }, field("Figure", metric), field("Smoothing", weight)), graph)), card("At a glance", {}, figures))));
+  root.append(h("div", { class: "compare" }, picker, inStack(card(null, {}, inStack(h("div", { class: "fields" }, field("Figure", metric), field("Smoothing", weight)), graph)), card("At a glance", {}, figures))));
   await changed();
   const live = () => [...chosen].filter((id) => ["running", "queued"].includes(jobs.find((job) => job.id === id).status)).slice(0, 2);
   every(REFRESH_SECONDS, async () => {
@@ -105,7 +105,7 @@ function jobPicker(jobs, chosen, changed) {
   }
   search.addEventListener("input", debounced(150, draw));
   draw();
-  return card("Jobs", { class: "picker" }, h("div", { class: "stack" }, search, told, list));
+  return card("Jobs", { class: "picker" }, inStack(search, told, list));
 }
 
 function summary(jobs, curves) {
@@ -120,7 +120,6 @@ function summary(jobs, curves) {
       ["Best", (job) => figure(rewards(job).length ? Math.max(...rewards(job)) : null), { class: "right num" }],
       ["Last", (job) => figure(rewards(job).at(-1)), { class: "right num" }],
       ["Steps", (job) => of(job, (step) => step.step).at(-1) ?? "–", { class: "right num" }],
-      ["Created", (job) => time(job.created_at)],
     ],
     jobs,
     { caption: "Validation rewards of the chosen jobs" },

@@ -1,7 +1,7 @@
 // The project's files: upload with progress, a look at the rows, and what a job would say of them.
 
 import { address, all, get, remove, upload } from "../lib/api.js";
-import { badge, button, card, confirm, empty, errorNote, field, linkButton, loading, note, pageHead, progress, select, table, time, toast } from "../lib/components.js";
+import { badge, button, card, confirm, empty, errorNote, explained, field, inRow, inStack, linkButton, loading, note, pageHead, progress, select, smallText, table, time, toast } from "../lib/components.js";
 import { h, replace } from "../lib/dom.js";
 import { count, size } from "../lib/format.js";
 import { setQuery } from "../lib/router.js";
@@ -12,8 +12,8 @@ const ROWS = 20;
 const EXAMPLE = '{"messages": [{"role": "user", "content": "What is 2 + 2?"}], "answer": "4"}';
 
 export async function open({ root, query, signal }) {
-  const list = h("div", { class: "stack" });
-  const detail = h("div", { class: "stack" });
+  const list = inStack();
+  const detail = inStack();
   root.append(pageHead("Files", "Prompts to train on and to validate with: one JSON object a line, with “messages” and whatever your grader needs."), uploadCard({ signal, done }), list, detail);
 
   async function load() {
@@ -32,7 +32,7 @@ export async function open({ root, query, signal }) {
         ["Size", (file) => size(file.bytes), { class: "right num" }],
         ["Purpose", (file) => file.purpose],
         ["Uploaded", (file) => time(file.created_at)],
-        ["", (file) => h("div", { class: "row" }, linkButton("Download", address(`/files/${file.id}/content`), { kind: "quiet", download: "", "aria-label": `Download ${file.filename}` }), button("Delete", () => drop(file), { kind: "quiet", "aria-label": `Delete ${file.filename}` }))],
+        ["", (file) => h("div", { class: "actions" }, linkButton("Download", address(`/files/${file.id}/content`), { kind: "quiet", download: "", "aria-label": `Download ${file.filename}` }), button("Delete", () => drop(file), { kind: "quiet", "aria-label": `Delete ${file.filename}` }))],
       ],
       files,
       { caption: "Your files" },
@@ -74,7 +74,7 @@ function uploadCard({ signal, done }) {
     signal.addEventListener("abort", () => own.abort());
     const bar = h("div", {}, progress(0, `Upload of ${file.name}`));
     const told = h("span", { class: "small muted num" }, `0 of ${size(file.size)}`);
-    const line = h("div", { class: "stack upload" }, h("div", { class: "row spread" }, h("span", {}, file.name), h("div", { class: "row" }, told, button("Stop", () => own.abort(), { kind: "quiet" }))), bar);
+    const line = h("div", { class: "stack upload" }, h("div", { class: "row spread" }, h("span", {}, file.name), inRow(told, button("Stop", () => own.abort(), { kind: "quiet" }))), bar);
     running.append(line);
     const form = new FormData();
     form.append("purpose", "fine-tune");
@@ -105,37 +105,31 @@ function uploadCard({ signal, done }) {
     zone.classList.remove("over");
     take([...event.dataTransfer.files]);
   });
-  return card("Upload", {}, h("div", { class: "stack" }, zone, running));
+  return card("Upload", {}, inStack(zone, running));
 }
 
 /** What checking found, and the first rows; more by the page. */
 function fileDetail(file, signal) {
   const split = select([["train", "for training"], ["valid", "for validation"]], { value: "train" });
   const report = h("div", { "aria-live": "polite" });
-  const rows = h("div", { class: "stack" });
+  const rows = inStack();
   async function check() {
     replace(report, loading("Checking every line…"));
-    try {
-      replace(report, reportNote(await get(`/files/${file.id}/check`, { query: { split: split.value }, signal }), showLine));
-    } catch (error) {
-      if (error.name !== "AbortError") replace(report, errorNote(error, check));
-    }
+    await explained(report, async () => replace(report, reportNote(await get(`/files/${file.id}/check`, { query: { split: split.value }, signal }), showLine)), check);
   }
   let start = 0;
   async function page(from) {
     start = Math.max(0, from);
     replace(rows, loading());
-    try {
+    await explained(rows, async () => {
       const found = await get(`/files/${file.id}/rows`, { query: { start, limit: ROWS }, signal });
       replace(rows, found.data.length ? rowsTable(found.data) : h("p", { class: "muted" }, "There are no more rows."), pager(found));
-    } catch (error) {
-      if (error.name !== "AbortError") replace(rows, errorNote(error, () => page(start)));
-    }
+    }, () => page(start));
   }
   function pager(found) {
     const back = button("Earlier rows", () => page(start - ROWS), { disabled: start === 0 });
     const next = button("Later rows", () => page(start + ROWS), { disabled: !found.has_more });
-    return h("div", { class: "row" }, back, next);
+    return inRow(back, next);
   }
   async function showLine(line) {
     await page(line - 1);
@@ -144,7 +138,7 @@ function fileDetail(file, signal) {
   split.addEventListener("change", check);
   check();
   page(0);
-  return h("div", { class: "stack", id: "file" }, card(file.filename, { aside: h("code", { class: "small muted" }, file.id) }, h("div", { class: "stack" }, h("div", { class: "fields" }, field("Check it", split)), report)), card("Rows", {}, rows));
+  return h("div", { class: "stack", id: "file" }, card(file.filename, { aside: h("code", { class: "small muted" }, file.id) }, inStack(h("div", { class: "fields" }, field("Check it", split)), report)), card("Rows", {}, rows));
 }
 
 function reportNote(report, showLine) {
@@ -154,7 +148,7 @@ function reportNote(report, showLine) {
     { class: "note bad", role: "alert" },
     h("strong", {}, `${report.problems.length} ${report.problems.length === 1 ? "problem" : "problems"}: a job with this file would fail`),
     h("ul", { class: "problems" }, report.problems.map(({ line, message }) => h("li", {}, line !== null && button(`Line ${line}`, () => showLine(line), { kind: "link" }), h("span", { class: "wrap" }, line === null ? message : `: ${message}`)))),
-    h("p", { class: "small muted" }, `${count(report.rows)} rows before the check ended are good. Correct the lines, and upload the file again.`),
+    smallText(`${count(report.rows)} rows before the check ended are good. Correct the lines, and upload the file again.`),
   );
 }
 

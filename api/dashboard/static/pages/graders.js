@@ -1,7 +1,7 @@
 // A place to write graders: checked while they are written, tried on a text, and held against what a job has kept.
 
-import { all, get, post } from "../lib/api.js";
-import { badge, button, card, errorNote, field, note, pageHead, select, textarea, toast } from "../lib/components.js";
+import { all, post } from "../lib/api.js";
+import { badge, button, card, errorNote, field, inRow, inStack, note, pageHead, select, textarea, toast } from "../lib/components.js";
 import { h, replace } from "../lib/dom.js";
 import { download } from "../lib/chart.js";
 import { figure } from "../lib/format.js";
@@ -25,7 +25,7 @@ export async function open({ root, query, signal }) {
   const regrade = regradeCard({ jobs, editor, signal, query, onJob: chooseJob });
   root.append(
     pageHead("Grader playground", "Write a grader, try it on a text, and see what it would have changed in a job, before paying for a run."),
-    h("div", { class: "playground" }, card("Grader", { aside: sourceOf(jobs, query, loadFrom, editor) }, h("div", { class: "stack" }, editor, program)), h("div", { class: "stack" }, trial.element, regrade.element)),
+    h("div", { class: "playground" }, card("Grader", { aside: sourceOf(jobs, query, loadFrom, editor) }, inStack(editor, program)), inStack(trial.element, regrade.element)),
   );
 
   function chooseJob(job) {
@@ -88,7 +88,7 @@ function trialCard(editor, signal) {
   }
   for (const control of [answer, item]) control.addEventListener("input", () => (kept = null));
   return {
-    element: card("Try it on a text", {}, h("div", { class: "stack" }, field("What the model wrote", answer), itemField, h("div", { class: "row" }, button("Grade", run, { kind: "primary" })), result)),
+    element: card("Try it on a text", {}, inStack(field("What the model wrote", answer), itemField, inRow(button("Grade", run, { kind: "primary" })), result)),
     set: (text, row, rollout) => {
       answer.value = text;
       item.value = JSON.stringify(row, null, 2);
@@ -104,7 +104,7 @@ function gradeView({ reward, metadata, sub_rewards: parts }, kept) {
   return h(
     "div",
     { class: "grade" },
-    h("div", { class: "row" }, failed ? badge("not graded", "bad") : h("span", { class: "reward num large" }, figure(reward)), kept && !failed && kept.reward !== null && h("span", { class: "muted" }, `in the job ${figure(kept.reward)}`), h("span", { class: "small muted" }, `${Number(metadata.execution_time).toFixed(3)} s`)),
+    inRow(failed ? badge("not graded", "bad") : h("span", { class: "reward num large" }, figure(reward)), kept && !failed && kept.reward !== null && h("span", { class: "muted" }, `in the job ${figure(kept.reward)}`), h("span", { class: "small muted" }, `${Number(metadata.execution_time).toFixed(3)} s`)),
     failures.map(([name, value]) => h("p", { class: "bad-text wrap" }, value === true ? words(name) : `${words(name)}: ${value}`)),
     Object.keys(parts ?? {}).length > 0 && h("table", { class: "parts" }, h("caption", { class: "visually-hidden" }, "What each part gave"), h("tbody", {}, Object.entries(parts).map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "num" }, value === null ? h("span", { class: "bad-text" }, "failed") : figure(value)))))),
     Object.keys(metadata.scores ?? {}).length > 0 && h("details", {}, h("summary", { class: "small" }, "Scores"), h("pre", { class: "small" }, JSON.stringify(metadata.scores, null, 2))),

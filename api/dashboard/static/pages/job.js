@@ -1,7 +1,7 @@
 // One job: its curves as they grow, its history, its checkpoints, and what can be done with it.
 
 import { get } from "../lib/api.js";
-import { card } from "../lib/components.js";
+import { card, inStack } from "../lib/components.js";
 import { chart, plotly, smoothed } from "../lib/chart.js";
 import { CHARTS, rewardLines } from "../lib/curves.js";
 import { h } from "../lib/dom.js";
@@ -9,6 +9,7 @@ import { follow } from "../lib/live.js";
 import { navigate, setQuery } from "../lib/router.js";
 import { checkpointCard } from "./job/checkpoints.js";
 import { eventCard } from "./job/events.js";
+import { figureRow } from "./job/figures.js";
 import { jobHead } from "./job/head.js";
 import { settingsCard } from "./job/settings.js";
 
@@ -24,19 +25,25 @@ export async function open({ root, params, query, signal, setTitle }) {
   const [job, metrics] = await Promise.all([get(path, { signal }), get(`${path}/metrics`, { query: { max_points: MAX_POINTS }, signal })]);
   const steps = new Map(metrics.data.map((step) => [step.step, step]));
   const head = jobHead(job, { signal, step: metrics.step, total: metrics.data.at(-1)?.total_steps });
+  const figures = figureRow();
   const charts = jobCharts(job, { signal, query });
   const checkpoints = checkpointCard(job.id, { signal });
   const events = eventCard(job.id, { signal });
   const settings = settingsCard(job, { signal });
   setTitle(job.user_provided_suffix ?? job.id);
-  root.append(head, charts, checkpoints, h("div", { class: "two" }, events, settings));
-  charts.show([...steps.values()]);
+  root.append(head, figures, charts, checkpoints, h("div", { class: "two" }, events, settings));
+  show();
 
+  function show() {
+    const ordered = [...steps.values()].sort((a, b) => a.step - b.step);
+    figures.show(ordered);
+    charts.show(ordered);
+  }
   let waiting = null;
   function redraw() {
     waiting ??= setTimeout(() => {
       waiting = null;
-      if (!signal.aborted) charts.show([...steps.values()].sort((a, b) => a.step - b.step));
+      if (!signal.aborted) show();
     }, REDRAW_MS);
   }
   follow(
@@ -86,10 +93,7 @@ function jobCharts(job, { signal, query }) {
     reward.update(soft(rewardLines(steps)));
     for (const { spec, element } of rest) element.update(soft(spec.lines(steps)));
   }
-  const element = h(
-    "div",
-    { class: "stack" },
-    card(null, {}, h("div", { class: "stack" }, reward, h("div", { class: "chart-tools" }, h("label", {}, "Smoothing", slider, value)))),
+  const element = inStack(card(null, {}, inStack(reward, h("div", { class: "chart-tools" }, h("label", {}, "Smoothing", slider, value)))),
     h("h2", { class: "visually-hidden" }, "More curves"),
     h("div", { class: "grid charts" }, rest.map(({ element }) => card(null, {}, element))),
   );

@@ -1,7 +1,7 @@
 // All jobs: what they are at, how far, and where their reward goes.
 
 import { conditional, get } from "../lib/api.js";
-import { button, empty, errorNote, field, input, linkButton, loading, pageHead, progress, select, statusBadge, time } from "../lib/components.js";
+import { button, empty, explained, field, input, inRow, inStack, linkButton, loading, pageHead, progress, select, statusBadge, time } from "../lib/components.js";
 import { debounced, h, replace } from "../lib/dom.js";
 import { duration, figure } from "../lib/format.js";
 import { every } from "../lib/live.js";
@@ -19,7 +19,7 @@ export async function open({ root, query, signal }) {
   const filter = { search: query.get("search") ?? "", status: query.get("status") ?? "" };
   const search = input({ type: "search", placeholder: "Id, model, suffix, metadata", props: { value: filter.search } });
   const status = select(STATUSES, { value: filter.status });
-  const list = h("div", { class: "stack" }, loading());
+  const list = inStack(loading());
   let jobs = [];
   let hasMore = false;
   let question = conditional("/fine_tuning/overview", wanted());
@@ -29,7 +29,7 @@ export async function open({ root, query, signal }) {
   }
 
   async function refresh() {
-    try {
+    await explained(list, async () => {
       const page = await question.next(signal);
       if (!page) return draw();
       const known = new Set(page.data.map((job) => job.id));
@@ -37,9 +37,7 @@ export async function open({ root, query, signal }) {
       if (!older.length) hasMore = page.has_more;
       jobs = [...page.data, ...older];
       draw();
-    } catch (error) {
-      if (error.name !== "AbortError") replace(list, errorNote(error, refresh));
-    }
+    }, refresh);
   }
 
   async function more() {
@@ -50,7 +48,7 @@ export async function open({ root, query, signal }) {
   }
 
   function draw() {
-    if (jobs.length) replace(list, jobTable(jobs), hasMore && h("div", { class: "row" }, button("Show older jobs", more)));
+    if (jobs.length) replace(list, jobTable(jobs), hasMore && inRow(button("Show older jobs", more)));
     else replace(list, filter.search || filter.status ? nothingFound() : noJobs());
   }
 

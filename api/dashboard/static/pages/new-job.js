@@ -1,7 +1,7 @@
 // Creating a job: files, a grader that is checked while it is written, and numbers that say what `auto` means.
 
 import { all, get, post } from "../lib/api.js";
-import { button, card, errorNote, field, input, linkButton, note, pageHead, select } from "../lib/components.js";
+import { button, card, errorNote, field, input, inRow, inStack, linkButton, note, pageHead, select, smallText } from "../lib/components.js";
 import { debounced, h, replace } from "../lib/dom.js";
 import { href, navigate } from "../lib/router.js";
 import { filePicker } from "./new/files.js";
@@ -83,12 +83,12 @@ export async function open({ root, signal }) {
     h(
       "form",
       { class: "form", on: { submit: create }, novalidate: true },
-      card("Model and data", {}, h("div", { class: "stack" }, h("div", { class: "fields" }, field("Model", model, { hint: "A base model, or a tuned one to go on from." }), suffix, seed), h("div", { class: "two" }, training, validation))),
+      card("Model and data", {}, inStack(h("div", { class: "fields" }, field("Model", model, { hint: "A base model, or a tuned one to go on from." }), suffix, seed), h("div", { class: "two" }, training, validation))),
       card("Grader", {}, grader),
-      card("Hyperparameters", {}, h("div", { class: "stack" }, h("p", { class: "small muted" }, "Left empty, a value is chosen by the size of the data: grey numbers show what that comes to."), hyperparameters, h("details", {}, h("summary", {}, "Touchstone's own options"), h("div", { class: "inset" }, options)))),
+      card("Hyperparameters", {}, inStack(smallText("Left empty, a value is chosen by the size of the data: grey numbers show what that comes to."), hyperparameters, h("details", {}, h("summary", {}, "Touchstone's own options"), h("div", { class: "inset" }, options)))),
       summary,
       problem,
-      h("div", { class: "row" }, submit, linkButton("Go back", href("/jobs"))),
+      inRow(submit, linkButton("Go back", href("/jobs"))),
     ),
   );
 }

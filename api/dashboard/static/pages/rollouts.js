@@ -1,7 +1,7 @@
 // What the model wrote: the groups of a step, all its samples, one prompt over the steps, and two checkpoints beside each other.
 
 import { get } from "../lib/api.js";
-import { button, checkbox, empty, errorNote, field, linkButton, loading, pageHead, select } from "../lib/components.js";
+import { button, checkbox, empty, errorNote, field, inRow, linkButton, loading, pageHead, select } from "../lib/components.js";
 import { h, replace } from "../lib/dom.js";
 import { href, setQuery } from "../lib/router.js";
 import { allView } from "./rollouts/all.js";
@@ -14,8 +14,8 @@ export const title = "Rollouts";
 const VIEWS = [
   ["groups", "By prompt", groupsView],
   ["all", "All samples", allView],
-  ["history", "One prompt over the steps", historyView],
-  ["compare", "Compare checkpoints", compareView],
+  ["history", "One prompt", historyView],
+  ["compare", "Checkpoints", compareView],
 ];
 
 export async function open({ root, params, query, signal, setTitle }) {
@@ -63,6 +63,7 @@ export async function open({ root, params, query, signal, setTitle }) {
     for (const element of tabs.children) {
       element.setAttribute("aria-selected", String(element.dataset.view === state.view));
       element.tabIndex = element.dataset.view === state.view ? 0 : -1;
+      if (element.dataset.view === state.view) tabs.scrollLeft = element.offsetLeft - tabs.offsetLeft - tabs.clientWidth / 3;
     }
     controls.update();
     replace(content, loading());
@@ -105,7 +106,7 @@ function stepControls(state, sampled, show) {
   const colour = checkbox("Colour tokens by probability", { checked: state.colour });
   const earlier = button("‹", () => move(-1), { title: "Earlier step (key [)", "aria-label": "Earlier step" });
   const later = button("›", () => move(1), { title: "Later step (key ])", "aria-label": "Later step" });
-  const stepField = h("div", { class: "row step-picker" }, field("Step", step), h("div", { class: "row" }, earlier, later));
+  const stepField = h("div", { class: "row step-picker" }, field("Step", step), inRow(earlier, later));
   const element = h("div", { class: "row rollout-controls" }, field("Samples of", split), stepField, colour, h("p", { class: "small muted keys" }, "Keys: ", h("kbd", {}, "["), " ", h("kbd", {}, "]"), " step, ", h("kbd", {}, "j"), " ", h("kbd", {}, "k"), " prompt"));
   split.addEventListener("change", () => {
     state.split = split.value;

@@ -38,6 +38,10 @@ def test_the_chart_library_comes_from_its_package() -> None:
     assert plotly().body[:200].count(b"plotly.js") == 1
 
 
+def test_the_chart_library_has_no_style_to_add() -> None:
+    assert b"no-style-of-maps" not in assets().index.body
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_text_never_becomes_markup(name: str) -> None:
     source = assets().files[name].body.decode()

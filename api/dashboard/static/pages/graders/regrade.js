@@ -1,7 +1,7 @@
 // A job's kept samples graded by what stands in the editor, beside the grades they have.
 
 import { get, send } from "../../lib/api.js";
-import { badge, card, empty, errorNote, facts, field, note, progress, select, table, toast } from "../../lib/components.js";
+import { badge, card, empty, errorNote, facts, field, inRow, inStack, note, progress, select, table, toast } from "../../lib/components.js";
 import { h, replace } from "../../lib/dom.js";
 import { eventsOf } from "../../lib/event-stream.js";
 import { count, figure, percent } from "../../lib/format.js";
@@ -12,7 +12,7 @@ import { signed, words } from "../rollouts/sample.js";
 export function regradeCard({ jobs, editor, signal, query, onJob }) {
   const job = select([["", "Choose a job…"], ...jobs.map((each) => [each.id, `${each.user_provided_suffix ?? each.id} (${each.status})`])], { value: "" });
   const sampled = select([], {});
-  const result = h("div", { class: "stack" });
+  const result = inStack();
   const go = h("button", { type: "button", class: "button primary", on: { click: start } }, "Grade again");
   let own = null;
 
@@ -58,7 +58,7 @@ export function regradeCard({ jobs, editor, signal, query, onJob }) {
     await chosen();
   });
   return {
-    element: card("Hold it against a job", {}, h("div", { class: "stack" }, h("p", { class: "muted small" }, "Kept samples are graded with what stands in the editor. Nothing in the job changes."), h("div", { class: "fields" }, field("Job", job), field("Samples", sampled)), h("div", { class: "row" }, go), result)),
+    element: card("Hold it against a job", {}, inStack(h("p", { class: "muted small" }, "Kept samples are graded with what stands in the editor. Nothing in the job changes."), h("div", { class: "fields" }, field("Job", job), field("Samples", sampled)), inRow(go), result)),
     choose: (each) => {
       job.value = each.id;
       const [split, step] = query.get("rollout")?.split("-") ?? [query.get("split"), query.get("step")];
@@ -79,7 +79,7 @@ function reportView(report, jobId) {
     "div",
     { class: "stack", role: "region", "aria-label": "Comparison of both graders" },
     verdict(report),
-    table([["", ([name]) => name], ["In the job", ([, value]) => value, { class: "right num" }], ["This grader", ([, , value]) => value, { class: "right num" }]], sides, { caption: "Both graders" }),
+    table([["", ([name]) => name], ["In the job", ([, value]) => value, { class: "right num" }], ["This grader", ([, , value]) => value, { class: "right num" }]], sides, { caption: "Both graders", stays: true }),
     facts([["Same reward", percent(report.same_reward)], ["Same order within groups", percent(report.same_order)], ["Kendall's tau", report.kendall_tau === null ? "no group has spread in both" : `${figure(report.kendall_tau)} (mean of ${count(report.ranked_groups)} groups)`]]),
     report.changed.length > 0 && samples("Changed most", report.changed, jobId, report.split),
     report.failed.length > 0 && samples("Not graded by this grader", report.failed, jobId, report.split),
@@ -94,9 +94,7 @@ function verdict({ same_reward: same, same_order: order, after, groups }) {
 }
 
 function samples(title, rows, jobId, split) {
-  return h(
-    "div",
-    { class: "stack" },
+  return inStack(
     h("h3", {}, title),
     table(
       [

@@ -1,7 +1,7 @@
 // A job's history as it grows.
 
 import { get } from "../../lib/api.js";
-import { button, card, checkbox, errorNote, time } from "../../lib/components.js";
+import { button, card, checkbox, explained, inRow, time } from "../../lib/components.js";
 import { h, replace } from "../../lib/dom.js";
 
 const PAGE = 50;
@@ -12,7 +12,7 @@ export function eventCard(jobId, { signal }) {
   const path = `/fine_tuning/jobs/${encodeURIComponent(jobId)}/events`;
   const withSteps = checkbox("with steps");
   const list = h("ol", { class: "events", tabindex: 0, "aria-label": "Events, newest first" });
-  const foot = h("div", { class: "row" });
+  const foot = inRow();
   const known = new Map();
   let oldest = null;
 
@@ -21,15 +21,13 @@ export function eventCard(jobId, { signal }) {
     replace(list, shown.length ? shown.map(item) : h("li", { class: "muted" }, "Nothing but steps so far."));
   }
   async function older() {
-    try {
+    await explained(foot, async () => {
       const page = await get(path, { query: { limit: PAGE, after: oldest }, signal });
       for (const event of page.data) known.set(event.id, event);
       oldest = page.data.at(-1)?.id ?? oldest;
       replace(foot, page.has_more && known.size < MOST && button("Show older", older, { kind: "quiet" }));
       draw();
-    } catch (error) {
-      if (error.name !== "AbortError") replace(foot, errorNote(error, older));
-    }
+    }, older);
   }
   const element = card("History", { aside: withSteps }, list, foot);
   element.add = (event) => {

@@ -1,7 +1,7 @@
 // What a job is, how far it is, and the buttons that steer it.
 
 import { post } from "../../lib/api.js";
-import { button, confirm, linkButton, note, progress, statusBadge, time, toast } from "../../lib/components.js";
+import { button, confirm, inRow, linkButton, note, progress, statusBadge, time, toast } from "../../lib/components.js";
 import { h, replace } from "../../lib/dom.js";
 import { duration } from "../../lib/format.js";
 import { every } from "../../lib/live.js";
@@ -41,9 +41,7 @@ export function jobHead(job, { signal, step, total }) {
           h("h1", {}, job.user_provided_suffix ?? job.id, statusBadge(job.status)),
           h("div", { class: "facts-line" }, h("span", { class: "mono" }, job.id), h("span", {}, job.model), h("span", {}, "created ", time(job.created_at)), job.finished_at && h("span", {}, "ended ", time(job.finished_at)), connection),
         ),
-        h(
-          "div",
-          { class: "row" },
+        inRow(
           linkButton("Rollouts", href(`/jobs/${job.id}/rollouts`)),
           job.fine_tuned_model && linkButton("Chat with it", href("/chat", { model: job.fine_tuned_model }), { kind: "primary", icon: "chat" }),
           job.status === "paused" && button("Resume", () => command("resume"), { kind: "primary" }),

@@ -1,14 +1,14 @@
 // What a job was asked for, with every number as it was resolved.
 
 import { get } from "../../lib/api.js";
-import { card, facts } from "../../lib/components.js";
+import { card, facts, inStack } from "../../lib/components.js";
 import { h, replace } from "../../lib/dom.js";
 import { duration } from "../../lib/format.js";
 import { href } from "../../lib/router.js";
 
 /** The card; `show(job)` brings it up to date. */
 export function settingsCard(job, { signal }) {
-  const body = h("div", { class: "stack" });
+  const body = inStack();
   const names = new Map();
   const element = card("Settings", {}, body);
   let shown = null;

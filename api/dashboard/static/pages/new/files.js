@@ -1,7 +1,7 @@
 // Choosing a file that is there, or uploading one.
 
 import { upload } from "../../lib/api.js";
-import { field, input, note, progress, select } from "../../lib/components.js";
+import { field, input, note, progress, select, smallText } from "../../lib/components.js";
 import { h, replace } from "../../lib/dom.js";
 import { moment, size } from "../../lib/format.js";
 
@@ -24,7 +24,7 @@ export function filePicker(label, files, { onChange, signal, required = false, h
       const stored = await upload("/files", form, { signal, onProgress: (share) => replace(state, progress(share, `Uploading ${file.name}`)) });
       chosen.append(h("option", { value: stored.id }, `${stored.filename} · ${size(stored.bytes)} · just uploaded`));
       chosen.value = stored.id;
-      replace(state, h("p", { class: "small muted" }, `${stored.filename} is uploaded.`));
+      replace(state, smallText(`${stored.filename} is uploaded.`));
       source.value = "";
       onChange();
     } catch (error) {

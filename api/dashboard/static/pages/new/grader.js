@@ -1,7 +1,7 @@
 // A grader's JSON, checked by the service while it is written.
 
 import { post } from "../../lib/api.js";
-import { field, select, textarea } from "../../lib/components.js";
+import { field, inStack, select, textarea } from "../../lib/components.js";
 import { debounced, h, replace } from "../../lib/dom.js";
 
 const EXACT = { type: "string_check", name: "exact", input: "{{sample.output_text}}", reference: "{{item.answer}}", operation: "eq" };
@@ -20,7 +20,7 @@ export function graderEditor({ signal, initial = EXACT, onChange = () => {} }) {
   const template = select([["", "Begin with…"], ...Object.keys(TEMPLATES).map((name) => [name, name])]);
   const verdict = h("p", { class: "verdict", role: "status" });
   const labelled = field("Configuration", editor, { hint: "{{item.…}} is a column of the file's row, {{sample.output_text}} the model's answer." });
-  const element = h("div", { class: "stack" }, field("Template", template), labelled, verdict);
+  const element = inStack(field("Template", template), labelled, verdict);
   let round = 0;
 
   element.value = () => {

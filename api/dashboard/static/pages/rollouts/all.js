@@ -1,7 +1,7 @@
 // All samples of a step in one list: sorted and filtered by the service, fetched page by page as the reader scrolls.
 
 import { get } from "../../lib/api.js";
-import { field, input, select } from "../../lib/components.js";
+import { field, input, inStack, select } from "../../lib/components.js";
 import { debounced, h } from "../../lib/dom.js";
 import { count, figure } from "../../lib/format.js";
 import { href, setQuery } from "../../lib/router.js";
@@ -39,7 +39,7 @@ export function allView({ job, path, state, sampled, signal, query }) {
   orderBy.addEventListener("change", changed);
   error.addEventListener("change", changed);
   contains.addEventListener("input", debounced(300, changed));
-  return h("div", { class: "stack" }, h("div", { class: "fields" }, field("Order", orderBy), field("Grading", error), field("Text", contains)), told, list);
+  return inStack(h("div", { class: "fields" }, field("Order", orderBy), field("Grading", error), field("Text", contains)), told, list);
 }
 
 function row(rollout, job, state) {

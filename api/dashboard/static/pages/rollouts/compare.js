@@ -1,7 +1,7 @@
 // The validation answers of two steps beside each other: same prompts, same luck, another policy.
 
 import { all } from "../../lib/api.js";
-import { badge, button, card, empty, field, linkButton, select, toastError } from "../../lib/components.js";
+import { badge, button, card, empty, field, inStack, linkButton, select, smallText, toastError } from "../../lib/components.js";
 import { h, replace } from "../../lib/dom.js";
 import { figure } from "../../lib/format.js";
 import { href, setQuery } from "../../lib/router.js";
@@ -21,7 +21,7 @@ export async function compareView({ job, path, sampled, signal, query }) {
   const state = { a: asked("a", steps[0]), b: asked("b", bestOf(checkpoints, steps)), order: ORDERS.some(([key]) => key === query.get("sort")) ? query.get("sort") : "better" };
   const options = steps.map((step) => [String(step), named(step, checkpoints)]);
   const [first, second, order] = [select(options, { value: String(state.a) }), select(options, { value: String(state.b) }), select(ORDERS, { value: state.order })];
-  const content = h("div", { class: "stack" });
+  const content = inStack();
   async function load() {
     setQuery({ a: state.a, b: state.b, sort: state.order === "better" ? null : state.order });
     const [before, after] = await Promise.all([state.a, state.b].map((step) => all(`${path}/rollouts`, { query: { step, split: "valid" }, signal, most: 4000 })));
@@ -36,7 +36,7 @@ export async function compareView({ job, path, sampled, signal, query }) {
     });
   }
   await load();
-  return h("div", { class: "stack" }, h("div", { class: "fields" }, field("Left", first), field("Right", second), field("Order", order)), content);
+  return inStack(h("div", { class: "fields" }, field("Left", first), field("Right", second), field("Order", order)), content);
 }
 
 function bestOf(checkpoints, steps) {
@@ -63,7 +63,7 @@ function show(content, pairs, state, job) {
   const sign = { better: -1, worse: 1, file: 0 }[state.order];
   const place = (pair) => (pair.change === null ? Number.MAX_VALUE : sign * pair.change);
   const sorted = sign ? pairs.toSorted((a, b) => place(a) - place(b)) : pairs;
-  const rows = h("div", { class: "stack" });
+  const rows = inStack();
   const more = button("Show more", () => extend(), { kind: "" });
   let count = 0;
   function extend() {
@@ -94,5 +94,5 @@ function pairCard({ before, after, change }, state, job) {
 }
 
 function side(rollout, step) {
-  return h("div", { class: "stack" }, h("div", { class: "row spread" }, h("h3", {}, step === 0 ? "Base model" : `Step ${step}`), reward(rollout)), rewardBar(rollout), h("div", { class: "completion wrap", tabindex: 0 }, rollout.completion || h("em", { class: "muted" }, "An empty answer.")), rollout.error_kind && failure(rollout.error_kind, rollout.error_details), h("p", { class: "small muted" }, `${rollout.completion_tokens} tokens${rollout.reward === null ? "" : `, reward ${figure(rollout.reward)}`}`));
+  return inStack(h("div", { class: "row spread" }, h("h3", {}, step === 0 ? "Base model" : `Step ${step}`), reward(rollout)), rewardBar(rollout), h("div", { class: "completion wrap", tabindex: 0 }, rollout.completion || h("em", { class: "muted" }, "An empty answer.")), rollout.error_kind && failure(rollout.error_kind, rollout.error_details), smallText(`${rollout.completion_tokens} tokens${rollout.reward === null ? "" : `, reward ${figure(rollout.reward)}`}`));
 }

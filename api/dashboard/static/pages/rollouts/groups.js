@@ -1,7 +1,7 @@
 // The prompts of a step, and all samples of the chosen one beside each other.
 
 import { all } from "../../lib/api.js";
-import { button, empty, errorNote, field, input, loading, select, virtualList } from "../../lib/components.js";
+import { button, empty, errorNote, field, input, inRow, inStack, loading, select, virtualList } from "../../lib/components.js";
 import { debounced, h, replace } from "../../lib/dom.js";
 import { count, figure } from "../../lib/format.js";
 import { setQuery } from "../../lib/router.js";
@@ -110,10 +110,7 @@ async function groupDetail({ job, path, state, signal, query, go }) {
     go({});
   });
   const chosen = query.get("sample");
-  const element = h(
-    "div",
-    { class: "stack" },
-    h("div", { class: "row spread" }, h("h2", {}, `Prompt ${state.prompt}`), h("div", { class: "row" }, button("Over the steps", () => go({ view: "history" })), h("div", { class: "inline-field" }, field("Samples", orderBy)))),
+  const element = inStack(h("div", { class: "row spread" }, h("h2", {}, `Prompt ${state.prompt}`), inRow(button("Over the steps", () => go({ view: "history" })), h("div", { class: "inline-field" }, field("Samples", orderBy)))),
     promptCard(item, rollouts[0]?.prompt ?? ""),
     state.colour && tokenLegend(),
     h("div", { class: "samples" }, rollouts.map((rollout) => sampleCard(rollout, { job, colour: state.colour, highlight: String(rollout.sample) === chosen }))),

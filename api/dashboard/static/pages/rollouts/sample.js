@@ -1,6 +1,6 @@
 // One sample of a group: its text, its reward, and what each grader gave.
 
-import { badge, linkButton } from "../../lib/components.js";
+import { badge, inRow, linkButton } from "../../lib/components.js";
 import { h } from "../../lib/dom.js";
 import { count, figure } from "../../lib/format.js";
 import { href } from "../../lib/router.js";
@@ -17,15 +17,15 @@ export function sampleCard(rollout, { job, colour = false, highlight = false, he
     rewardBar(rollout),
     h(
       "p",
-      { class: "row small muted figures" },
-      h("span", {}, "Advantage ", h("strong", { class: "num" }, signed(rollout.advantage))),
+      { class: "row small muted told" },
+      rollout.split !== "valid" && h("span", {}, "Advantage ", h("strong", { class: "num" }, signed(rollout.advantage))),
       h("span", {}, h("strong", { class: "num" }, count(rollout.completion_tokens)), " tokens"),
       ENDS[rollout.stop_reason] && h("span", { class: "warn-text" }, ENDS[rollout.stop_reason]),
     ),
     completion(rollout, { colour }),
     rollout.error_kind && failure(rollout.error_kind, rollout.error_details),
     parts(rollout.parts),
-    h("div", { class: "row" }, linkButton("Try graders on it", href("/graders", { job: job.id, rollout: rollout.id }), { kind: "quiet" })),
+    inRow(linkButton("Try graders on it", href("/graders", { job: job.id, rollout: rollout.id }), { kind: "quiet" })),
   );
 }
 

@@ -1,5 +1,6 @@
 // A completion as text, plain or with each token coloured by how probable it was when it was drawn.
 
+import { inStack, smallText } from "../../lib/components.js";
 import { h } from "../../lib/dom.js";
 import { percent } from "../../lib/format.js";
 
@@ -9,7 +10,7 @@ const CLASSES = [0.01, 0.1, 0.3, 0.7, 1.01];
 export function completion(rollout, { colour = false } = {}) {
   if (!colour) return h("div", { class: "completion wrap", tabindex: 0 }, rollout.completion || h("em", { class: "muted" }, "An empty answer."));
   if (!rollout.token_texts) {
-    return h("div", { class: "stack" }, h("p", { class: "small muted" }, "Which token wrote which characters was not kept for this sample."), completion(rollout));
+    return inStack(smallText("Which token wrote which characters was not kept for this sample."), completion(rollout));
   }
   return h("div", { class: "completion wrap", tabindex: 0 }, rollout.token_texts.map((text, index) => token(text, rollout.logprobs[index])));
 }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from tests.browser.tools.browser import Browser
-from tests.browser.tools.conftest import GRADER, XSS, Served
+from tests.browser.browser import Browser
+from tests.browser.conftest import GRADER, XSS, Served
 
 pytestmark = pytest.mark.heavy
 
@@ -29,7 +30,7 @@ def test_a_grader_is_tried_on_a_text(browser: Browser) -> None:
     browser.write(browser.labelled("Configuration"), json.dumps(GRADER))
     browser.write(browser.labelled("What the model wrote"), "a word")
     browser.write(browser.labelled("Row of the data file, as JSON"), '{"wanted": "a"}')
-    browser.button("Grade").click()
+    browser.press("Grade")
     browser.says("0.970", ".grade")
     assert "has_a" in browser.text(".grade")
 
@@ -39,7 +40,7 @@ def test_an_error_of_a_grader_is_told(browser: Browser) -> None:
     browser.write(browser.labelled("Configuration"), json.dumps(GRADER))
     browser.write(browser.labelled("What the model wrote"), "12345")
     browser.write(browser.labelled("Row of the data file, as JSON"), '{"wanted": "a"}')
-    browser.button("Grade").click()
+    browser.press("Grade")
     browser.says("not graded", ".grade")
     browser.says("ValueError", ".grade")
 
@@ -59,7 +60,7 @@ def test_a_step_is_graded_again_and_compared(browser: Browser, job: Any) -> None
     browser.write(browser.labelled("Configuration"), json.dumps(ALWAYS_ONE))
     browser.says("valid: python")
     browser.choose("Samples", "Step 1, training (16 samples)")
-    browser.button("Grade again").click()
+    browser.press("Grade again")
     browser.says("Nothing to learn")
     browser.says("Changed most")
 
@@ -67,18 +68,18 @@ def test_a_step_is_graded_again_and_compared(browser: Browser, job: Any) -> None
 def test_a_kept_sample_is_taken_into_the_playground(browser: Browser, job: Any) -> None:
     browser.open(f"/jobs/{job.id}/rollouts?step=1")
     completion = browser.text(".samples .sample .completion")
-    browser.button("Try graders on it", ".samples").click()
+    browser.press("Try graders on it", ".samples")
     browser.says("A kept sample")
     assert browser.labelled("What the model wrote").get_attribute("value").strip() == completion
     assert XSS in json.loads(browser.labelled("Row of the data file, as JSON").get_attribute("value"))["note"]
 
 
 def test_two_models_answer_the_same_prompt(browser: Browser, job: Any) -> None:
-    browser.open(f"/chat?model={job.fine_tuned_model}&max_tokens=8")
+    browser.open(f"/chat?model={quote(job.fine_tuned_model)}&max_tokens=8")
     models = [browser.labelled(f"{side} model").get_attribute("value") for side in ("Left", "Right")]
     assert models == ["tiny", job.fine_tuned_model]
     browser.write(browser.labelled("Prompt"), XSS)
-    browser.button("Send").click()
+    browser.press("Send")
     browser.until(lambda: browser.text(".chat-columns").count("8 tokens") == 2)
     assert browser.text(".chat-columns").count(XSS) == 2
 
@@ -89,6 +90,10 @@ def test_curves_of_jobs_are_compared(browser: Browser, job: Any) -> None:
     browser.choose("Figure", "Training reward")
     browser.says("Training reward", ".chart h2")
     assert "metric=train_mean_reward" in browser.driver.current_url
+    for figure in ("Entropy", "Gradient norm"):
+        browser.choose("Figure", figure)
+        browser.says(figure, ".chart h2")
+        browser.until(lambda: browser.all(".chart .legend strong"))
 
 
 def test_a_file_is_uploaded_checked_and_deleted(browser: Browser, tmp_path: Path) -> None:
@@ -101,7 +106,7 @@ def test_a_file_is_uploaded_checked_and_deleted(browser: Browser, tmp_path: Path
     assert {"Line 2", "Line 3"} <= {element.text for element in browser.all(".problems button")}
     browser.says("good")
     browser.until(lambda: next(e for e in browser.all("button") if e.get_attribute("aria-label") == f"Delete {name}")).click()
-    browser.button("Delete", "dialog").click()
+    browser.press("Delete", "dialog")
     browser.until(lambda: name not in browser.text())
 
 

@@ -23,11 +23,22 @@ Json = dict[str, Any]
 
 PATIENCE_SECONDS = 90.0
 """After which something awaited is given up."""
-PICTURES = ROOT / "build" / "browser" / "pictures"
+_SETTLED = """
+const inView = (element) => element.getBoundingClientRect().top < innerHeight && element.getBoundingClientRect().bottom > 0;
+return !document.querySelector('.loading') && ![...document.querySelectorAll('.plot:empty')].some(inView);
+"""
+_TWENTY_FRAMES = """
+let left = 20;
+const done = arguments[0];
+const next = () => (left-- ? requestAnimationFrame(next) : done());
+next();
+"""
 _NPM = ROOT / "build" / "browser" / "npm"
 _AXE = "axe-core@4"
-_HARMLESS = ("Failed to load resource: the server responded with a status of 4", "plotly.min.js 20 Applying inline style")
-"""Replies that a page handles, and a style that Plotly asks for in vain and does without."""
+_HARMLESS = ("Failed to load resource: the server responded with a status of 4",)
+"""Replies that a page handles."""
+GRAVE = ("serious", "critical")
+THEMES = ("dark", "light")
 
 
 @contextmanager
@@ -36,7 +47,14 @@ def chromium(downloads: Path) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location = _installed("chromium")
     # The sandbox of Chromium needs privileges that a container's root has not; the pages under test are our own.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--lang=en-GB"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--lang=en-GB",
+    ):
         options.add_argument(argument)
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -70,6 +88,10 @@ class Browser:
         self.driver, self.base_url, self.downloads = driver, base_url, downloads
         self.resize(1400, 950)
         self.driver.get(f"{base_url}/dashboard")
+        self.sign_in(key)
+
+    def sign_in(self, key: str) -> None:
+        """Fill in the form that is shown."""
         self.find("input[name=api-key]").send_keys(key)
         self.find("button[type=submit]").click()
         self.find(".shell")
@@ -82,8 +104,8 @@ class Browser:
         self.settled()
 
     def settled(self) -> None:
-        """Until nothing on the page says that it is loading."""
-        self.until(lambda: not self.driver.find_elements(By.CSS_SELECTOR, ".loading"))
+        """Until nothing on the page says that it is loading, and charts in view are drawn."""
+        self.until(lambda: self.run(_SETTLED))
 
     def find(self, selector: str) -> WebElement:
         """The first element that matches, as soon as there is one."""
@@ -109,6 +131,15 @@ class Browser:
             return None
 
         return self.until(found)
+
+    def press(self, text: str, within: str = "body") -> None:
+        """Click the button or link with this text; one that is drawn anew before it is clicked is looked for again."""
+
+        def clicked() -> bool:
+            self.button(text, within).click()
+            return True
+
+        self.until(clicked)
 
     def choose(self, label: str, option: str) -> None:
         """Choose an option, by its text, of the select with this label."""
@@ -140,9 +171,13 @@ class Browser:
             assert time.monotonic() < give_up, f"waited in vain on {self.driver.current_url}:\n{self.text('body')[:3000]}"
             time.sleep(0.05)
 
-    def resize(self, width: int, height: int) -> None:
+    def run(self, script: str, *values: Any) -> Any:
+        """What a script returns."""
+        return self.driver.execute_script(script, *values)
+
+    def resize(self, width: int, height: int, *, mobile: bool = False) -> None:
         """The size of the page's window."""
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     def theme(self, name: str) -> None:
@@ -150,25 +185,26 @@ class Browser:
         script = "localStorage.setItem('theme', arguments[0]); document.documentElement.dataset.theme = arguments[0];"
         self.driver.execute_script(script + "document.dispatchEvent(new Event('themechange'))", name)
 
-    def picture(self, name: str) -> None:
-        """Keep a picture of what is shown in both themes."""
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        for theme in ("dark", "light"):
-            self.theme(theme)
-            time.sleep(0.7)  # charts are drawn anew
-            self.driver.save_screenshot(str(PICTURES / f"{name}-{theme}.png"))
+    def picture(self, path: Path) -> None:
+        """Keep a picture of the window as it is, once the charts in it are drawn."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(2):  # a chart is drawn one frame after it came into view, the next one a frame later
+            self.driver.execute_async_script(_TWENTY_FRAMES)
+            self.settled()
+        self.driver.save_screenshot(str(path))
 
     def violations(self) -> list[str]:
         """What axe-core finds serious or critical, in both themes."""
         found = []
-        self.driver.execute_script(axe_script())
+        # Through the debugger, which no content security policy holds up.
+        self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe_script()})
         ask = "const done = arguments[arguments.length - 1]; axe.run().then(done, (error) => done({error: String(error)}));"
-        for theme in ("dark", "light"):
+        for theme in THEMES:
             self.theme(theme)
             result: Json = self.driver.execute_async_script(ask)
             assert "error" not in result, result
             for violation in result["violations"]:
-                if violation["impact"] in ("serious", "critical"):
+                if violation["impact"] in GRAVE:
                     nodes = [node["html"][:200] for node in violation["nodes"][:3]]
                     found.append(f"{theme}: {violation['id']}: {violation['help']} {nodes}")
         return found

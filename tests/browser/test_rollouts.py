@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.by import By
 
-from tests.browser.tools.browser import Browser
-from tests.browser.tools.conftest import XSS
+from tests.browser.browser import Browser
+from tests.browser.conftest import XSS
 
 pytestmark = pytest.mark.heavy
 
@@ -31,6 +31,7 @@ def test_a_link_leads_to_step_and_prompt(browser: Browser, job: Any) -> None:
     second = browser.all(".group-row")[1]
     second.click()
     browser.until(lambda: "prompt=" in browser.driver.current_url)
+    browser.settled()
     address, heading = browser.driver.current_url, browser.text(".group-detail h2")
     browser.open("/files")
     browser.driver.get(address)
