@@ -35,7 +35,7 @@ async def json_body(request: Request) -> Json:
 async def optional_json_body(request: Request) -> Json:
     """The same where all fields have defaults: no body is an empty object."""
     raw = await _raw_body(request)
-    if not raw.strip():
+    if not raw:
         return {}
     _check_kind(request)
     return await _parsed(raw)

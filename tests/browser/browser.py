@@ -132,6 +132,15 @@ class Browser:
 
         return self.until(found)
 
+    def press(self, text: str, within: str = "body") -> None:
+        """Click the button or link with this text; one that is drawn anew before it is clicked is looked for again."""
+
+        def clicked() -> bool:
+            self.button(text, within).click()
+            return True
+
+        self.until(clicked)
+
     def choose(self, label: str, option: str) -> None:
         """Choose an option, by its text, of the select with this label."""
         control = self.labelled(label)

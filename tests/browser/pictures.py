@@ -169,19 +169,19 @@ def grade_again(browser: Browser) -> None:
     browser.write(configuration, before.replace(*FORMULA))
     browser.write(browser.labelled("What the model wrote"), "A tiger sleeps at noon. All is quiet.")
     browser.write(browser.labelled("Row of the data file, as JSON"), '{"keywords": ["tiger"]}')
-    browser.button("Grade").click()
+    browser.press("Grade")
     browser.find(".grade")
     browser.choose("Samples", f"Step {STEP}, training (32 samples)")
-    browser.button("Grade again").click()
+    browser.press("Grade again")
     browser.says("Kendall's tau")
 
 
 def talk(browser: Browser) -> None:
     """One prompt answered by both models, once they are loaded."""
     for _ in range(2):
-        browser.button("Start over").click()
+        browser.press("Start over")
         browser.write(browser.labelled("Prompt"), PROMPT)
-        browser.button("Send").click()
+        browser.press("Send")
         browser.until(lambda: browser.text(".chat-columns").count(" tokens · ") == 2)
 
 

@@ -21,7 +21,7 @@ def downloaded(browser: Browser, job: Any, button: str, config: str, directory: 
     """What the button of the newest checkpoint gives, unpacked: the directory with this file."""
     browser.open(f"/jobs/{job.id}")
     before = set(browser.downloads.glob("*.tar"))
-    browser.button(button).click()
+    browser.press(button)
     tar = browser.until(lambda: next(iter(set(browser.downloads.glob("*.tar")) - before), None))
     with tarfile.open(tar) as archive:
         archive.extractall(directory, filter="data")

@@ -34,7 +34,7 @@ def test_a_job_is_created_from_the_form_and_its_curve_grows(browser: Browser, se
     assert browser.labelled("batch_size").get_attribute("placeholder") == "auto (4)"
     browser.write(browser.labelled("Suffix"), "from-the-form")
     browser.write(browser.labelled("n_epochs"), "50")
-    browser.button("Create the job").click()
+    browser.press("Create the job")
     browser.until(lambda: "/jobs/ftjob-" in browser.driver.current_url)
     job = browser.driver.current_url.split("/jobs/")[1]
     browser.says("running", "h1")
@@ -46,16 +46,16 @@ def test_a_job_is_created_from_the_form_and_its_curve_grows(browser: Browser, se
 
 def test_a_job_is_paused_resumed_and_cancelled(browser: Browser, served: Served) -> None:
     browser.open(f"/jobs/{served.long_job()}")
-    browser.button("Pause").click()
-    browser.button("Pause the job", "dialog").click()
+    browser.press("Pause")
+    browser.press("Pause the job", "dialog")
     browser.until(lambda: status(browser) == "paused")
-    browser.button("Resume").click()
+    browser.press("Resume")
     browser.until(lambda: status(browser) in ("queued", "running"))
-    browser.button("Cancel").click()
-    browser.button("Go back", "dialog").click()
+    browser.press("Cancel")
+    browser.press("Go back", "dialog")
     assert status(browser) != "cancelled"
-    browser.button("Cancel").click()
-    browser.button("Cancel the job", "dialog").click()
+    browser.press("Cancel")
+    browser.press("Cancel the job", "dialog")
     browser.until(lambda: status(browser) == "cancelled")
 
 
@@ -103,19 +103,19 @@ def test_curves_are_smoothed_zoomed_together_and_made_logarithmic(browser: Brows
     browser.run(f"Plotly.relayout({plot}, {{'xaxis.range[0]': 1, 'xaxis.range[1]': 3}})")
     ranges = "return [...document.querySelectorAll('.js-plotly-plot')].map(each => each.layout.xaxis.range.join())"
     browser.until(lambda: len(browser.run(ranges)) > 1 and set(browser.run(ranges)) == {"1,3"})
-    browser.button("Log", ".chart.large").click()
+    browser.press("Log", ".chart.large")
     browser.until(lambda: browser.run(f"return {plot}.layout.yaxis.type") == "log")
 
 
 def test_a_chart_is_saved_as_table_and_picture(browser: Browser, job: Any) -> None:
     browser.open(f"/jobs/{job.id}")
     browser.find(".chart.large .main-svg")
-    browser.button("CSV", ".chart.large").click()
+    browser.press("CSV", ".chart.large")
     table = browser.until(lambda: next(browser.downloads.glob("*-reward.csv"), None))
     steps = list(csv.DictReader(table.read_text().splitlines()))
     assert list(steps[0]) == ["step", "train", "validation"]
     assert [row["step"] for row in steps] == [str(step) for step in range(len(steps))]
-    browser.button("PNG", ".chart.large").click()
+    browser.press("PNG", ".chart.large")
     picture = browser.until(lambda: next(browser.downloads.glob("*-reward.png"), None))
     assert picture.read_bytes().startswith(b"\x89PNG")
 
@@ -147,6 +147,6 @@ def test_signing_out_shows_the_form_and_keeps_the_key_nowhere(browser: Browser) 
     stored = browser.run("return JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
     assert KEY not in stored
     assert "rft_session" not in stored
-    browser.button("Sign out", ".side").click()
+    browser.press("Sign out", ".side")
     browser.find("input[name=api-key]")
     browser.sign_in(KEY)

@@ -180,3 +180,8 @@ def test_the_same_holds_on_postgresql(postgres_service) -> None:
         assert client.files.content(file.id).read() == rows
     with postgres_service.http(None) as http:
         assert http.get("/readyz").status_code == 200
+
+
+def test_blanks_are_no_absent_body(http: httpx2.Client) -> None:
+    reply = http.post(f"{JOBS}/ftjob-x/resume", content=b" ", headers={"content-type": "application/json"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "invalid_json")
