@@ -16,11 +16,12 @@ from time import monotonic
 
 from core.db import Database
 from core.errors import JobFailure, LeaseLost, Unavailable
+from core.failpoints import hit
 from core.files import FileStore
 from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.types import Lease
 from core.jobs.validation import validate
-from core.lifeline import exit_with_owner
+from core.lifeline import Lifeline, exit_with_owner
 from core.limits.base import Limits
 from core.settings import Settings, get_settings
 from core.storage.build import open_store
@@ -42,6 +43,7 @@ class _Running:
     lease: Lease
     process: subprocess.Popen[bytes]
     renewed_at: float
+    lifeline: Lifeline
 
 
 class Supervisor:
@@ -78,6 +80,7 @@ class Supervisor:
         if self._running:
             self._watch(self._running)
         elif lease := self._leases.claim(self._owner, self._settings.lease_seconds):
+            hit("after_claim")
             self._running = self._start(lease)
 
     def _validate_next(self) -> None:
@@ -87,6 +90,7 @@ class Supervisor:
         files = FileStore(self._database, self._objects, job.project_id, self._settings.max_file_bytes)
         try:
             plan = validate(job, files)
+            hit("before_validated")
         except JobFailure as error:
             self._leases.rejected(job, {"code": error.code, "message": error.message, "param": error.param})
         else:
@@ -94,19 +98,26 @@ class Supervisor:
 
     def _start(self, lease: Lease) -> _Running:
         log.info("job %s: epoch %d starts", lease.job_id, lease.epoch)
+        lifeline = Lifeline(self._settings.stall_seconds)
         process = subprocess.Popen(
             [sys.executable, "-m", "worker.runner", lease.job_id, lease.project_id, str(lease.epoch)],
-            stdin=subprocess.PIPE,  # never written to: its end tells the runner that its supervisor is gone
+            stdin=lifeline.of_child.fileno(),
             env={**self._settings.environment(), "PYTHONHASHSEED": "0"},
         )
-        return _Running(lease, process, monotonic())
+        lifeline.started()
+        return _Running(lease, process, monotonic(), lifeline)
 
     def _watch(self, running: _Running) -> None:
         status = running.process.poll()
         if status is not None:
             log.info("job %s: runner ended with status %d", running.lease.job_id, status)
+            hit("before_release")
             self._leases.release(running.lease, delay=_RETRY_SECONDS if status else 0.0)
-            self._running = None
+            self._forget(running)
+            return
+        if running.lifeline.stalled():
+            log.warning("job %s: no progress for %g seconds, runner is killed", running.lease.job_id, running.lifeline.patience)
+            running.process.kill()
             return
         if monotonic() - running.renewed_at < min(_RENEW_SECONDS, self._settings.lease_seconds / 3):
             return
@@ -116,7 +127,11 @@ class Supervisor:
         except LeaseLost as error:
             log.info("%s", error.message)
             self._end_runner(running)
-            self._running = None
+            self._forget(running)
+
+    def _forget(self, running: _Running) -> None:
+        running.lifeline.close()
+        self._running = None
 
     def _end_runner(self, running: _Running) -> None:
         running.process.terminate()

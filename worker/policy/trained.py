@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from core.failpoints import hit
+from core.lifeline import mark_progress
 from worker.policy.base import TrainGroup, UpdateStats
 from worker.policy.export import write_merged
 from worker.policy.figures import PassFigures, update_stats
@@ -79,6 +81,7 @@ class TrainedPolicy(ABC):
             used.append(self._micro_batch_tokens)
             if not figures.finite:
                 break
+            hit("mid_update")
             self._optimizer.step()
             self._refresh()
         self._optimizer.zero_grad()
@@ -111,6 +114,7 @@ class TrainedPolicy(ABC):
         return figures, torch.cat([self._backward(part, step, figures, b) for part, b in zip(parts, before, strict=True)])
 
     def _backward(self, part: Part, step: _Step, figures: PassFigures, old: Tensor | None) -> Tensor:
+        mark_progress()
         config, device = self._config, self.merged.embed.device
         packed = pack([(group.prompt_T, group.completions_G) for group in part], device)
         logprobs, entropy = self._logprobs(packed, step.temperature)

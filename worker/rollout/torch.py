@@ -9,6 +9,7 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
+from core.lifeline import mark_progress
 from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import Weights
 from worker.rollout.base import Completion, Finished, PromptGroup, SamplingParams, StopReason, unheard
@@ -59,6 +60,7 @@ class TorchEngine:
             # A row that is not drawn any more has ended with the position before.
             end(sorted(active - set(drawn.rows)))
             active = set(drawn.rows)
+            mark_progress()
             for row, token, logprob in zip(drawn.rows, drawn.tokens, drawn.logprobs, strict=True):
                 tokens[row].append(token)
                 logprobs[row].append(logprob)
