@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from core.db import Database
+from core.failpoints import hit
 from core.tables import OutboxRow
 from core.tables.base import Json
 
@@ -72,4 +73,5 @@ class Relay:
                 if handler is not None:
                     handler(session, Message(row.id, row.project_id, row.topic, row.payload, row.created_at))
                 row.sent_at = now
+            hit("before_relayed")
             return len(rows)

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
 
     lease_seconds: float = Field(default=30.0, gt=0)
     poll_seconds: float = Field(default=0.5, gt=0)
+    stall_seconds: float = Field(default=1800.0, gt=0)
+    """A runner that shows no progress for so long, no token, grade or micro-batch, is killed and its job given to another."""
     look_seconds: float = Field(default=5.0, gt=0)
     """How often the workers of a distributed service look at the database by themselves, where nothing in Redis wakes them."""
     worker_models: str = ""

@@ -60,7 +60,10 @@ class Service:
 
     directory: Path
     model: Path
+    database_url: str = ""
+    """Of a PostgreSQL database; SQLite in the directory where empty."""
     lease_seconds: float = 2.0
+    stall_seconds: float = 1800.0
     threads: int = 1
     judges: Json = field(default_factory=dict)
     """As in the operator's models file."""
@@ -73,7 +76,9 @@ class Service:
         self.settings = Settings(
             data_dir=self.directory,
             models=models,
+            database_url=self.database_url,
             lease_seconds=self.lease_seconds,
+            stall_seconds=self.stall_seconds,
             poll_seconds=0.1,
             threads=self.threads,
             allow_private_urls=self.allow_private_urls,
@@ -116,9 +121,9 @@ class Service:
         return self.jobs.create(new)
 
     @contextmanager
-    def supervisor(self) -> Iterator[psutil.Popen]:
+    def supervisor(self, **variables: str) -> Iterator[psutil.Popen]:
         """A supervisor process, ended with the block (and its runner with it) unless a test has killed it."""
-        environment = {**self.settings.environment(), "PYTHONPATH": str(ROOT)}
+        environment = {**self.settings.environment(), "PYTHONPATH": str(ROOT), **variables}
         with (self.directory / "supervisor.log").open("ab") as log:
             process = psutil.Popen(
                 [sys.executable, "-m", "worker.supervisor", "--follow-stdin"],

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from core.errors import CorruptObject, StorageFull
+from core.failpoints import hit
 from core.ids import new_id
 from core.jobs.base import Journal
 from core.jobs.history import History
@@ -89,7 +90,9 @@ class PolicyKeeper:
         with _scratch() as directory:
             self._policy.save_state(directory)
             key = manifest.write(self._objects, self._prefix("states", step), directory, {"step": step})
+        hit("before_state_row")
         replaced = self._journal.keep_state(StateRecord(step, str(key)))
+        hit("after_state_row")
         self._delete(replaced)
         self._saved_step, self._saved_at, self._cost = step, monotonic(), monotonic() - begin
 
@@ -118,7 +121,10 @@ class PolicyKeeper:
     def _keep_checkpoint(self, directory: Path, step: int, model_name: str, metrics: Json, valid_reward: float | None) -> None:
         key = manifest.write(self._objects, self._prefix("checkpoints", step), directory, {"step": step})
         new = NewCheckpoint(new_id("ftckpt_"), step, model_name, str(key), metrics, valid_reward)
-        self._delete(self._journal.keep_checkpoint(new, keep_best=KEEP_BEST))
+        hit("before_checkpoint_row")
+        replaced = self._journal.keep_checkpoint(new, keep_best=KEEP_BEST)
+        hit("after_checkpoint_row")
+        self._delete(replaced)
 
     def _prefix(self, kind: str, step: int) -> ObjectKey:
         # The epoch in the key keeps a runner that lost its lease from overwriting its successor's objects.

@@ -7,7 +7,9 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from core.failpoints import hit
 from core.jobs.types import Json
+from core.lifeline import mark_progress
 from graders.base import FailureKind, GradeError, Grader, Sample
 from worker.rollouts import Result
 
@@ -131,6 +133,8 @@ class GradingPool:
             if self.failure:
                 raise self.failure
             results = self._grader.grade([sample for sample, _ in taken])
+            mark_progress()
+            hit("mid_grading")
             for result in results:
                 self._watch.one(result)
         except Exception as error:  # noqa: BLE001  whoever waits for the grades gets it

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 from core.errors import WrongState
+from core.failpoints import hit
 from core.jobs.base import Journal
 from core.jobs.history import History
 from core.jobs.plan import Plan
@@ -76,6 +77,7 @@ class TrainingLoop:
         self._watch = UpdateWatch(committed, self._updates, partial(parts.journal.event, level="warn"))
         if self._updates:
             parts.engine.sync()
+        hit("before_training")
         try:
             if self._committed < 0:
                 self._evaluate_untrained()
@@ -124,6 +126,7 @@ class TrainingLoop:
         self._sync_difference = parts.canary.check() if parts.canary else None
         self._updates = step
         training += monotonic() - sync_begin
+        hit("after_update")
         if step > self._committed:
             if trouble and self._evaluates(step):
                 raise trouble
@@ -184,7 +187,9 @@ class TrainingLoop:
             seconds=seconds,
             seconds_left=self._seconds_left(step, seconds),
         )
+        hit("before_step_commit")
         wish = parts.journal.commit_step(record)
+        hit("after_step_commit")
         self._committed = step
         self._seconds += seconds
         if wish is Wish.LET_GO:

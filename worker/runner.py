@@ -20,6 +20,7 @@ from core import response_format
 from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS, load_rows
 from core.db import Database
 from core.errors import JobFailure, LeaseLost, RftError, StorageFull
+from core.failpoints import hit
 from core.files import FileStore
 from core.jobs.curve import curve_csv
 from core.jobs.history import History
@@ -30,7 +31,7 @@ from core.jobs.sql_journal import SqlJournal
 from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.sql_store import SqlJobStore
 from core.jobs.types import Job, JobCommand, Lease
-from core.lifeline import exit_with_owner
+from core.lifeline import exit_with_owner, mark_progress
 from core.models import BaseModel, ModelRegistry
 from core.settings import Settings, get_settings
 from core.storage import manifest
@@ -82,6 +83,7 @@ class Runner:
         try:
             self._train(job)
             self._finish(job)
+            hit("after_export")
         except LetGo:
             log.info("job %s: paused", job.id)
         except LeaseLost:
@@ -141,6 +143,7 @@ class Runner:
             canary=None if synced is None else Canary(synced, policy, 1.0 if base.server else plan.temperature, limit),
         )
         try:
+            mark_progress()
             TrainingLoop(parts, seconds_before=job.train_seconds).run()
         finally:
             keeper.close()
@@ -213,7 +216,9 @@ class Runner:
         checkpoints = self._history.checkpoints()
         ranked = best_first(checkpoints) if plan.final_checkpoint == "best" else []
         final = next(iter(ranked), checkpoints[-1])
+        hit("before_export")
         results = self._files.create("step_metrics.csv", "fine-tune-results", [curve_csv(self._history.steps()).encode()])
+        hit("mid_export")
         try:
             self._journal.finish(model_name=self._names(job)[0], checkpoint_id=final.id, result_file=results.id)
         except LeaseLost:
@@ -228,6 +233,7 @@ class Runner:
 def main(arguments: Sequence[str]) -> int:
     """Run the leased job; the exit status is 0 when it ended or let go, `LEASE_LOST` when it was fenced out."""
     exit_with_owner()
+    hit("runner_started")
     job_id, project_id, epoch = arguments
     settings = get_settings()
     logs.configure(settings)

@@ -9,10 +9,12 @@ from threading import Event
 from time import monotonic
 from typing import Any, Protocol
 
+from core.failpoints import hit
 from core.jobs.base import Journal
 from core.jobs.history import History
 from core.jobs.plan import Plan
 from core.jobs.types import BatchRecord, Lease, Wish
+from core.lifeline import mark_progress
 from core.response_format import ResponseFormat
 from core.storage.base import ObjectKey, ObjectStore
 from graders.completion import sample_of
@@ -166,6 +168,8 @@ class BatchSampler:
                 raise SamplingStopped
             text = self._chat.text(completion.tokens_T)
             answers[group, member] = Answer(text, self._grading.submit(sample_of(prompts[group].item, text, as_json=as_json)))
+            mark_progress()
+            hit("mid_sampling" if wanted.split == "train" else "mid_evaluation")
 
         groups = [PromptGroup(prompt.tokens_T, self._seeds(wanted, prompt)) for prompt in prompts]
         return self._engine.generate(groups, self._params, grade), answers
@@ -197,7 +201,10 @@ class BatchSampler:
         )
         stored = self._objects.put(key, [rollouts.write(batch)])
         record = BatchRecord(wanted.split, wanted.step, index, str(key), stored.sha256, len(batch.rollouts))  # type: ignore[arg-type]
-        return batch, self._journal.keep_batch(record)
+        hit("before_batch_row")
+        wish = self._journal.keep_batch(record)
+        hit("after_batch_row")
+        return batch, wish
 
     def _graded(
         self,

@@ -14,8 +14,10 @@ from time import monotonic
 
 from core.bell import Bell
 from core.errors import LeaseLost, Unavailable
+from core.failpoints import hit
 from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.types import JobStatus, Lease
+from core.lifeline import Lifeline
 from core.limits.base import Limits
 from core.settings import Settings, get_settings
 from core.telemetry.metrics import LEASE_RENEWED, RUNNER_EXITS
@@ -45,6 +47,7 @@ class _Running:
     lease: Lease
     process: subprocess.Popen[bytes]
     renewed_at: float
+    lifeline: Lifeline
 
 
 class Supervisor:
@@ -108,6 +111,7 @@ class Supervisor:
         if self._running:
             self._watch(self._running)
         elif lease := self._leases.claim(self._owner, self._settings.lease_seconds):
+            hit("after_claim")
             self._running = self._start(lease)
 
     def _tell_looked(self) -> None:
@@ -118,24 +122,30 @@ class Supervisor:
     def _start(self, lease: Lease) -> _Running:
         log.info("job %s: epoch %d starts", lease.job_id, lease.epoch)
         LEASE_RENEWED.set_to_current_time()
+        lifeline = Lifeline(self._settings.stall_seconds)
         with runner_reports() as reports:
             process = subprocess.Popen(
                 [sys.executable, "-m", "worker.runner", lease.job_id, lease.project_id, str(lease.epoch)],
-                stdin=subprocess.PIPE,  # never written to: its end tells the runner that its supervisor is gone
+                stdin=lifeline.of_child.fileno(),
                 env={**self._settings.environment(), "PYTHONHASHSEED": "0", REPORTS: str(reports)},
                 pass_fds=(reports,),
             )
-        return _Running(lease, process, monotonic())
+        lifeline.started()
+        return _Running(lease, process, monotonic(), lifeline)
 
     def _watch(self, running: _Running) -> None:
         status = running.process.poll()
         if status is not None:
             log.info("job %s: runner ended with status %d", running.lease.job_id, status)
+            hit("before_release")
             RUNNER_EXITS.labels(EXITS.get(status, "crashed")).inc()
             self._leases.release(running.lease, delay=_RETRY_SECONDS if status else 0.0)
-            self._running = None
-            LEASE_RENEWED.set(0)
+            self._forget(running)
             self._bell.ring()
+            return
+        if running.lifeline.stalled():
+            log.warning("job %s: no progress for %g seconds, runner is killed", running.lease.job_id, running.lifeline.patience)
+            running.process.kill()
             return
         if not self._renew_now and monotonic() - running.renewed_at < min(_RENEW_SECONDS, self._settings.lease_seconds / 3):
             return
@@ -147,8 +157,12 @@ class Supervisor:
         except LeaseLost as error:
             log.info("%s", error.message)
             self._end_runner(running)
-            self._running = None
-            LEASE_RENEWED.set(0)
+            self._forget(running)
+
+    def _forget(self, running: _Running) -> None:
+        running.lifeline.close()
+        self._running = None
+        LEASE_RENEWED.set(0)
 
     def _end_runner(self, running: _Running) -> None:
         running.process.terminate()

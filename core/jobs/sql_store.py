@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from core.creations import Attempt, made_before, remember
 from core.db import Database
 from core.errors import InvalidRequest
+from core.failpoints import hit
 from core.ids import new_id
 from core.jobs import state
 from core.jobs.metadata import NO_METADATA, digests
@@ -67,7 +68,10 @@ class SqlJobStore:
             owe(session, row, VALIDATE_TOPIC, {"job_id": row.id}, now)
             if attempt is not None:
                 remember(session, self._project_id, attempt, row.id, now)
-            return job_of(row)
+            hit("job_before_commit")
+            job = job_of(row)
+        hit("job_after_commit")
+        return job
 
     def get(self, job_id: str) -> Job:
         """The job as it stands; raises `NotFound`."""

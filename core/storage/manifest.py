@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import CorruptObject
+from core.failpoints import hit
 from core.storage.base import ObjectKey, ObjectStore
 from core.storage.local import LocalObjectStore
 
@@ -55,6 +56,7 @@ def write(store: ObjectStore, prefix: ObjectKey, directory: Path, extra: Json) -
     for name in names:
         stored = store.put(part_key(prefix / MANIFEST, name), _read(directory / name))
         parts.append(Part(name, stored.bytes, stored.sha256))
+        hit("between_parts" if len(parts) < len(names) else "before_manifest")
     return store.put(prefix / MANIFEST, [encode(Manifest(tuple(parts), extra))]).key
 
 

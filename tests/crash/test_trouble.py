@@ -12,9 +12,9 @@ from core.jobs import state
 from core.jobs.types import JobCommand, JobStatus
 from core.storage.base import ObjectKey
 from graders.base import GradeError
-from tests.service import HAS_AN_A, Service, kill, rows, runner_of
+from tests.service import HAS_AN_A, Outcome, Service, kill, rows, runner_of
 
-from .conftest import Bench
+from .conftest import Bench, create
 
 BROKEN = {**HAS_AN_A, "reference": "{{item.nowhere}}"}
 SHORT = {"n_epochs": 1, "batch_size": 2}
@@ -94,6 +94,19 @@ def test_a_job_whose_runner_never_gets_anywhere_is_failed_in_the_end(tmp_path: P
         service.wait(ended)
     error = service.jobs.get(job.id).error
     assert (error["code"], error["message"]) == ("worker_lost", state.GAVE_UP)
+    service.close()
+
+
+def test_a_runner_that_hangs_is_replaced(tmp_path: Path, model: Path, undisturbed: Outcome) -> None:
+    service = Service(tmp_path / "data", model, stall_seconds=3.0)
+    job = create(service)
+    hangs = {"RFT_FAILPOINT": "mid_update:hold:3", "RFT_FAILPOINT_FILE": str(tmp_path / "hung")}
+    with service.supervisor(**hangs):
+        service.wait((tmp_path / "hung").exists)
+        ended = service.wait_for_end(job.id)
+    Bench(service, undisturbed).assert_same_end(ended)
+    assert state.WORKER_LOST in [event.message for event in service.history(job.id)]
+    assert "no progress for 3 seconds" in service.log()
     service.close()
 
 

@@ -6,6 +6,7 @@ import logging
 
 from core.db import Database
 from core.errors import JobFailure, Unavailable
+from core.failpoints import hit
 from core.files import FileStore
 from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.types import Job
@@ -41,6 +42,7 @@ class ValidateJobs:
         files = FileStore(self._database, self._objects, job.project_id, self._max_file_bytes)
         try:
             plan = validate(job, files)
+            hit("before_validated")
         except JobFailure as error:
             self._leases.rejected(job, {"code": error.code, "message": error.message, "param": error.param})
         except Unavailable as error:

@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from core.failpoints import hit
+from core.lifeline import mark_progress
 from worker.policy.base import TrainGroup, UpdateStats
 from worker.policy.export import write_merged
 from worker.policy.figures import PassFigures, update_stats
@@ -88,6 +90,7 @@ class TrainedPolicy(ABC):
             used.append(self._micro_batch_tokens)
             if not figures.finite:
                 break
+            hit("mid_update")
             self._optimizer.step()
             self._refresh()
         self._optimizer.zero_grad()
@@ -126,6 +129,7 @@ class TrainedPolicy(ABC):
         return figures, torch.cat(logprobs) if logprobs else torch.empty(0, device=self._device)
 
     def _backward(self, part: Part, step: UpdateStep, figures: PassFigures, old: Tensor | None) -> Tensor:
+        mark_progress()
         config, device = self._config, self._device
         packed = pack([(group.prompt_T, group.completions_G) for group in part], device)
         logprobs, entropy = self._logprobs(packed, step.temperature)

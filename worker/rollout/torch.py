@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 
 import torch
 
+from core.lifeline import mark_progress
 from worker.policy.trained import TrainedPolicy
 from worker.rollout.base import Completion, Finished, PromptGroup, SamplingParams, StopReason, unheard
 from worker.rollout.decode import decode
@@ -55,6 +56,7 @@ class TorchEngine:
             # A row that is not drawn any more has ended with the position before.
             end(sorted(active - set(drawn.rows)))
             active = set(drawn.rows)
+            mark_progress()
             for row, token, logprob in zip(drawn.rows, drawn.tokens, drawn.logprobs, strict=True):
                 tokens[row].append(token)
                 logprobs[row].append(logprob)
