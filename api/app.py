@@ -46,7 +46,7 @@ from core.security.box import SecretBox
 from core.security.keys import KeyStore
 from core.security.uses import LastUses
 from core.settings import Settings
-from core.storage.build import open_store
+from core.storage.build import open_links, open_store
 from core.telemetry.tracing import open_traces
 from core.uploads import MAX_PART_BYTES
 from graders.judges.pool import JudgePool
@@ -121,6 +121,7 @@ def _context(settings: Settings) -> Context:
         settings=settings,
         database=database,
         objects=open_store(settings.object_store_url),
+        links=open_links(settings),
         keys=keys,
         lookups=lookups,
         streams=JobStreams(lookups.database, settings.organization),

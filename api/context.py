@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter
 from fastapi import Request
@@ -31,6 +32,9 @@ from core.webhooks.store import WebhookStore
 from graders.judges.pool import JudgePool
 from graders.parts import GraderParts
 from graders.sandbox.client import GraderClient
+
+if TYPE_CHECKING:
+    from core.storage.s3_links import DownloadLinks  # imports the client of S3
 
 LOOKUP_THREADS = 3
 """Of each kind, behind a database that is asked over a network: while one waits for its answer, the next asks."""
@@ -76,6 +80,8 @@ class Context:
     settings: Settings
     database: Database
     objects: ObjectStore
+    links: DownloadLinks | None
+    """Where clients may download from the object store itself."""
     keys: KeyStore
     lookups: Lookups
     streams: JobStreams

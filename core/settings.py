@@ -37,6 +37,11 @@ class Settings(BaseSettings):
     machines need the same one."""
     database_url: str = ""
     object_store_url: str = ""
+    presigned_downloads: bool = False
+    """Whether large files of a bucket are downloaded from the store itself, by links signed for a few minutes. Clients must reach
+    the store, and so must whoever gets hold of a link in time."""
+    presigned_endpoint: str | None = None
+    """The store's address for clients, where it is not the one that this service uses (AWS_ENDPOINT_URL)."""
     redis_url: str | None = None
     """With it, processes on many machines make up one service: Celery's queues, wake-ups and shared rate limits live there. What
     is in it may be lost at any time."""

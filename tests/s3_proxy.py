@@ -8,7 +8,7 @@ import socketserver
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -49,6 +49,8 @@ class Request:
     method: str
     path: str
     """With its query."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By names in lower case."""
 
 
 Rule = Callable[[Request], Fault]
@@ -125,7 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         self.close_connection = True
-        fault = self.fate(Request(self.command, self.path))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        fault = self.fate(Request(self.command, self.path, headers))
         length = int(self.headers.get("content-length") or 0)
         if fault is Fault.RESET:
             return self._reset()

@@ -13,6 +13,7 @@ from api.auth import CallerDep, ContextDep
 from api.files import service
 from api.files.intake import take_in
 from api.files.objects import FileCheck, FileObject, FileRow
+from api.files.presigned import at_the_store
 from api.files.ranges import asked_span
 from api.files.schemas import check_object, file_object, row_object
 from api.objects import Deleted, ErrorReply, ListOf, ListWithEnds, download
@@ -42,7 +43,10 @@ _UPLOAD_FORM: dict[str, Any] = {
     }
 }
 
-_CONTENT = download("application/octet-stream", 200, 206) | {416: {"model": ErrorReply, "description": "No such range"}}
+_CONTENT = download("application/octet-stream", 200, 206) | {
+    307: {"description": "The bytes are at the object store, at an address that holds for some minutes"},
+    416: {"model": ErrorReply, "description": "No such range"},
+}
 
 
 @router.post("", response_model=FileObject, openapi_extra=_UPLOAD_FORM)
@@ -118,6 +122,8 @@ def file_content(
     """A file's bytes, always as a download: no browser may take a client's upload for a page. One range may be asked for."""
     files = context.files(caller.project_id)
     file = files.get(file_id)
+    if (redirect := at_the_store(request, context, file)) is not None:
+        return redirect
     etag = f'"{file.sha256}"'
     span = asked_span(wanted, file.bytes) if wanted is not None and if_range in (None, etag) else None
     start, stop = span or (0, file.bytes)

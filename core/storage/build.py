@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from core.errors import InvalidRequest
 from core.storage.base import ObjectKey, ObjectStore
 from core.storage.local import LocalObjectStore
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+    from core.storage.s3_links import DownloadLinks
 
 
 def open_store(url: str) -> ObjectStore:
@@ -27,6 +32,23 @@ def open_store(url: str) -> ObjectStore:
     store = LocalObjectStore(path)
     store.sweep(min_age=0)
     return store
+
+
+def open_links(settings: Settings) -> DownloadLinks | None:
+    """What signs links to downloads; None where the settings do not ask for them, or the store is a directory.
+
+    Raises `InvalidRequest` for an address that is none.
+    """
+    parts = urlsplit(settings.object_store_url)
+    if not settings.presigned_downloads or parts.scheme != "s3":
+        return None
+    endpoint = settings.presigned_endpoint
+    if endpoint is not None and (urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).netloc):
+        message = f"RFT_PRESIGNED_ENDPOINT: an address such as https://s3.example.com is expected; got {endpoint!r}."
+        raise InvalidRequest(message, param="RFT_PRESIGNED_ENDPOINT", code="invalid_configuration")
+    from core.storage.s3_links import DownloadLinks
+
+    return DownloadLinks(*_bucket_and_prefix(parts, settings.object_store_url), endpoint=endpoint)
 
 
 def _bucket_and_prefix(parts: SplitResult, url: str) -> tuple[str, str]:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from typing import Any, BinaryIO, cast
-from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
@@ -143,22 +142,3 @@ class S3ObjectStore:
 
 class _NothingInRange(Exception):
     """The object has no byte in the range asked for."""
-
-
-class DownloadLinks:
-    """Addresses at which a client gets an object from the store itself, without a key, for a short time."""
-
-    def __init__(self, bucket: str, prefix: str, endpoint: str) -> None:
-        self._bucket = bucket
-        self._prefix = f"{prefix}/" if prefix else ""
-        self._client = connect(endpoint)
-
-    def link(self, key: ObjectKey, filename: str, seconds: int) -> str:
-        """The address of an object, there or not, for `seconds`; what comes is a download of this name and never a page."""
-        asked = {
-            "Bucket": self._bucket,
-            "Key": f"{self._prefix}{key}",
-            "ResponseContentDisposition": f"attachment; filename*=UTF-8''{quote(filename, safe='')}",
-            "ResponseContentType": "application/octet-stream",
-        }
-        return str(self._client.generate_presigned_url("get_object", Params=asked, ExpiresIn=seconds))

@@ -9,7 +9,7 @@ import pytest
 from core.errors import InvalidRequest
 from core.settings import Settings
 from core.storage.base import ObjectKey
-from core.storage.build import open_store
+from core.storage.build import open_links, open_store
 
 KEY = ObjectKey.of("a", "b")
 
@@ -57,3 +57,15 @@ def test_opening_sweeps_what_dead_writers_left(tmp_path: Path) -> None:
 def test_other_urls_are_refused_by_the_setting_s_name(url: str) -> None:
     with pytest.raises(InvalidRequest, match=r"RFT_OBJECT_STORE_URL: a directory such as"):
         open_store(url)
+
+
+@pytest.mark.parametrize("endpoint", ["s3.example.com", "ftp://s3.example.com", "https://"])
+def test_links_need_an_address(endpoint: str) -> None:
+    settings = Settings(object_store_url="s3://bucket", presigned_downloads=True, presigned_endpoint=endpoint)
+    with pytest.raises(InvalidRequest, match=r"RFT_PRESIGNED_ENDPOINT: an address"):
+        open_links(settings)
+
+
+@pytest.mark.parametrize(("url", "presigned"), [("s3://bucket", False), ("file:///objects", True)])
+def test_nobody_is_sent_to_the_store_unasked(url: str, presigned: bool) -> None:
+    assert open_links(Settings(object_store_url=url, presigned_downloads=presigned)) is None
