@@ -11,7 +11,7 @@ from core.storage.s3_calls import connect
 class DownloadLinks:
     """Signs links to objects below `prefix` of `bucket`, at `endpoint` where clients know the store by another address.
 
-    Signing asks nobody: it takes well under a millisecond, and a link to an object that is not there leads to the store's own 404.
+    Signing asks nobody, so a link to an object that is not there leads to the store's own 404.
     A link made with temporary credentials ends with them, if that is sooner.
     """
 
