@@ -34,6 +34,7 @@ from api.permissions import routes as permissions
 from api.responses import routes as responses
 from api.strangers import StrangerLimit
 from api.uploads import routes as uploads
+from api.usage import routes as usage
 from api.webhooks import routes as webhooks
 from core.db import Database
 from core.limits.base import Limits
@@ -96,6 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
         evals.router,
         webhooks.router,
         admin.router,
+        usage.router,
         dashboard.router,
     ):
         app.include_router(router)

@@ -18,6 +18,7 @@ from cli.output import errors
 from cli.sampler import sampler
 from cli.serve import serve
 from cli.up import up
+from cli.usage import usage
 from cli.workers import schedule, work
 from core.errors import RftError
 
@@ -40,6 +41,7 @@ commands.add_typer(jobs.app, name="jobs")
 commands.add_typer(graders.app, name="graders")
 commands.command()(download)
 commands.command()(doctor)
+commands.command()(usage)
 commands.add_typer(keys.app, name="keys")
 commands.add_typer(projects.app, name="projects")
 commands.add_typer(models.app, name="models")

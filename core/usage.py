@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, null, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -40,11 +40,14 @@ Amounts = Mapping[tuple[str, UsageKind], float]
 
 @dataclass(frozen=True)
 class Used:
-    """What a project used of a model within one span of time that begins at `start` (unix seconds)."""
+    """What was used within one span of time that begins at `start` (unix seconds).
+
+    By one project and of one model, where the question keeps them apart; None where all are added up.
+    """
 
     start: int
-    project_id: str
-    model: str
+    project_id: str | None
+    model: str | None
     kind: UsageKind
     amount: float
 
@@ -76,16 +79,36 @@ class UsageStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def sums(self, *, start: int, end: int, width: int, project_ids: Sequence[str] | None = None) -> Sequence[Used]:
+    def sums(
+        self,
+        *,
+        start: int,
+        end: int,
+        width: int,
+        project_ids: Sequence[str] | None = None,
+        models: Sequence[str] | None = None,
+        by_project: bool = True,
+        by_model: bool = True,
+    ) -> Sequence[Used]:
         """Sums over spans of `width` seconds (a multiple of an hour) from `start` up to `end`, in order of time.
 
-        Of all projects where none are named. Hours that begin within [start, end) count whole.
+        Of all projects and models where none are named. Hours that begin within [start, end) count whole.
         """
         span: ColumnElement[int] = start + (UsageRow.hour - start) // width * width
-        columns = (span.label("start"), UsageRow.project_id, UsageRow.model, UsageRow.kind)
-        query = select(*columns, func.sum(UsageRow.amount)).where(UsageRow.hour >= start, UsageRow.hour < end)
+        nothing: ColumnElement[str | None] = null()
+        columns = (
+            span.label("start"),
+            (UsageRow.project_id if by_project else nothing).label("project"),
+            (UsageRow.model if by_model else nothing).label("named"),
+            UsageRow.kind,
+        )
+        wanted = [UsageRow.hour >= start, UsageRow.hour < end]
         if project_ids is not None:
-            query = query.where(UsageRow.project_id.in_(project_ids))
+            wanted.append(UsageRow.project_id.in_(project_ids))
+        if models is not None:
+            wanted.append(UsageRow.model.in_(models))
+        order = ("start", *([UsageRow.project_id] if by_project else []), *([UsageRow.model] if by_model else []), UsageRow.kind)
+        query = select(*columns, func.sum(UsageRow.amount)).where(*wanted).group_by(*order).order_by(*order)
         with self._database.read() as session:
-            rows = session.execute(query.group_by("start", *columns[1:]).order_by("start", *columns[1:])).all()
+            rows = session.execute(query).all()
         return [Used(int(begin), project, model, UsageKind(kind), float(amount)) for begin, project, model, kind, amount in rows]
