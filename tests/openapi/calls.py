@@ -13,7 +13,7 @@ from tests.openapi.filling import body, path_kind
 
 Json = dict[str, Any]
 
-REQUIRED_QUERY = {"step": "4"}
+REQUIRED_QUERY = {"step": "4", "start_time": "0"}
 """Parameters of queries without which nothing is answered."""
 
 
