@@ -16,7 +16,7 @@ from core.jobs.sql_store import SqlJobStore
 from core.jobs.types import BatchRecord, Lease, NewCheckpoint, NewJob, StepRecord
 from core.projects import ensure_default_project
 from core.settings import DEFAULT_PROJECT, Settings
-from core.storage.base import ObjectKey, ObjectStore
+from core.storage.base import ObjectKey, ObjectStore, Stored
 from core.storage.build import open_store
 from graders.base import Grade
 from worker import rollouts
@@ -93,7 +93,11 @@ class World:
             self._keep(journal, lease, Batch("train", steps, index, tuple(_group(steps, steps, examples, texts))))
         checkpoint, name = new_id("ftckpt_"), f"ft:tiny:local:{suffix}:{job.id[-8:]}"
         journal.keep_checkpoint(NewCheckpoint(checkpoint, steps, f"{name}:ckpt-step-{steps}", "none", {}, 0.9), keep_best=3)
-        journal.finish(model_name=name, checkpoint_id=checkpoint, result_file="file-C")
+        journal.finish(
+            model_name=name,
+            checkpoint_id=checkpoint,
+            results=Stored(ObjectKey.of(DEFAULT_PROJECT, "files", new_id("file-")), 0, ""),
+        )
         return job.id
 
     def _keep(self, journal: SqlJournal, lease: Lease, batch: Batch) -> None:

@@ -18,7 +18,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, ColumnElement, Engine, Float, cast, create_engine, event, extract, func, literal, make_url, select
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from core.errors import InvalidRequest, RftError, StorageFull, Unavailable
@@ -30,6 +30,8 @@ MIGRATION_LOCK = 7_036_874_417
 MOVED = "moved"
 """Under this name a session's `info` keeps the jobs that its transaction moves: their statuses by their ids."""
 _POSTGRES_DISK_FULL = "53100"
+_POSTGRES_NOT_NOW = frozenset({"53300", "25006"})
+"""Too many connections, and a transaction that may only read."""
 _SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 
 
@@ -185,16 +187,16 @@ def _translated() -> Iterator[None]:
     """Turn the failures that a caller can tell apart into our own errors."""
     try:
         yield
-    except OperationalError as error:
+    except DataError as error:
+        raise InvalidRequest("A value of the request holds characters or a size that cannot be stored.") from error
+    except DBAPIError as error:
         known = _known(error)
         if known is None:
             raise
         raise known from error
-    except DataError as error:
-        raise InvalidRequest("A value of the request holds characters or a size that cannot be stored.") from error
 
 
-def _known(error: OperationalError) -> RftError | None:
+def _known(error: DBAPIError) -> RftError | None:
     if _sqlite_code(error) == "SQLITE_FULL" or _sqlstate(error) == _POSTGRES_DISK_FULL:
         return StorageFull("The disk of the database is full; nothing was changed.")
     if error.connection_invalidated or _sqlite_code(error).startswith(_SQLITE_BUSY) or _is_unreachable(error):
@@ -202,18 +204,23 @@ def _known(error: OperationalError) -> RftError | None:
     return None
 
 
-def _sqlite_code(error: OperationalError) -> str:
+def _sqlite_code(error: DBAPIError) -> str:
     return str(getattr(error.orig, "sqlite_errorname", ""))
 
 
-def _sqlstate(error: OperationalError) -> str | None:
+def _sqlstate(error: DBAPIError) -> str | None:
     state: str | None = getattr(error.orig, "sqlstate", None)
     return state
 
 
-def _is_unreachable(error: OperationalError) -> bool:
-    """Errors of the connection itself carry no SQLSTATE, or one of class 08 (connection) or 57P (shutdown)."""
+def _is_unreachable(error: DBAPIError) -> bool:
+    """Errors of the connection itself carry no SQLSTATE, or one of class 08 (connection) or 57P (shutdown).
+
+    So do a server that has no connection left, and one that only reads: a standby during a fail-over.
+    """
     if not hasattr(error.orig, "sqlstate"):
         return False
     state = _sqlstate(error)
-    return state is None or state.startswith(("08", "57P"))
+    if state is None:
+        return isinstance(error, OperationalError)
+    return state.startswith(("08", "57P")) or state in _POSTGRES_NOT_NOW

@@ -186,6 +186,7 @@ class TrainingLoop:
             trained_tokens=update.tokens if update else 0,
             seconds=seconds,
             seconds_left=self._seconds_left(step, seconds),
+            pause=self._spent(step, seconds),
         )
         hit("before_step_commit")
         wish = parts.journal.commit_step(record)
@@ -194,7 +195,6 @@ class TrainingLoop:
         self._seconds += seconds
         if wish is Wish.LET_GO:
             raise LetGo
-        self._stop_at_budget(step)
 
     def _seconds_left(self, step: int, seconds: float) -> float | None:
         """For the steps to come, as long as the recent ones; None before the first."""
@@ -203,15 +203,13 @@ class TrainingLoop:
         self._durations = [*self._durations, seconds][-10:]
         return (self._parts.plan.total_steps - step) * sum(self._durations) / len(self._durations)
 
-    def _stop_at_budget(self, step: int) -> None:
-        """Pause a job whose budget of seconds is used up; one that is resumed after that runs to its end."""
+    def _spent(self, step: int, seconds: float) -> str | None:
+        """What pauses a job whose budget of seconds this step uses up; one that is resumed after that runs to its end."""
         budget = self._parts.plan.budget_seconds
         if budget is None or step == self._parts.plan.total_steps or self._seconds_before >= budget:
-            return
-        if self._seconds >= budget:
-            self._parts.journal.event(f"The job has used its budget of {budget:g} seconds.", level="warn")
-            self._parts.pause()
-            raise LetGo
+            return None
+        used_up = self._seconds + seconds >= budget
+        return f"The job has used its budget of {budget:g} seconds." if used_up else None
 
     def _warn_of_failures(self, step: int, train: Sampled | None) -> None:
         """Say it aloud when most of a step's samples have no grade: such a run learns nothing."""

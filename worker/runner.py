@@ -19,7 +19,7 @@ import torch
 from core import response_format
 from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS, load_rows
 from core.db import Database
-from core.errors import JobFailure, LeaseLost, RftError, StorageFull
+from core.errors import JobFailure, LeaseLost, RftError, StorageFull, Unavailable
 from core.failpoints import hit
 from core.files import FileStore
 from core.jobs.curve import curve_csv
@@ -42,6 +42,7 @@ from core.telemetry.context import of_process
 from core.telemetry.reports import Reporter
 from worker.canary import LIMITS, Canary
 from worker.checkpoint import PolicyKeeper
+from worker.exits import IN_ORDER, LEASE_LOST, OUTAGE
 from worker.grading import FailureWatch, GradingPool
 from worker.loop import LoopParts, TrainingLoop
 from worker.policy.chat import ChatTokenizer
@@ -60,9 +61,6 @@ log = logging.getLogger("worker.runner")
 
 T = TypeVar("T")
 
-LEASE_LOST = 3
-"""Exit status of a runner that was fenced out."""
-
 
 class Runner:
     """Puts one job's parts together, runs its loop, and ends it."""
@@ -78,7 +76,7 @@ class Runner:
         self._leases = SqlLeaseStore(self._database)
 
     def run(self) -> None:
-        """The job from wherever it stands to its end, or to a pause. Raises `LeaseLost`."""
+        """The job from wherever it stands to its end, or to a pause. Raises `LeaseLost`, and `Unavailable` in an outage."""
         job = self._leases.job(self._lease)
         try:
             self._train(job)
@@ -86,7 +84,7 @@ class Runner:
             hit("after_export")
         except LetGo:
             log.info("job %s: paused", job.id)
-        except LeaseLost:
+        except (LeaseLost, Unavailable):
             raise
         except StorageFull as error:
             self._journal.event(f"{error.message} The job is paused; free some space and resume it.", level="error")
@@ -107,7 +105,7 @@ class Runner:
         max_len = min(policy.model.max_len, base.max_model_len or policy.model.max_len)
         train = self._prompts(job.training_file, MAX_TRAINING_ROWS, chat, plan, max_len)
         valid = self._prompts(job.validation_file, MAX_VALIDATION_ROWS, chat, plan, max_len) if job.validation_file else []
-        reward = Reward(self._settings, models, job.project_id, job.reinforcement["grader"])
+        reward = self._reward(models, job)
         grading = GradingPool(reward.grader, FailureWatch(plan.grader_error_limit))
         keeper = PolicyKeeper(
             lease=self._lease, policy=policy, objects=self._objects, journal=self._journal, history=self._history
@@ -155,6 +153,12 @@ class Runner:
 
     def _warn(self, message: str) -> None:
         self._journal.event(message, level="warn")
+
+    def _reward(self, models: ModelRegistry, job: Job) -> Reward:
+        try:
+            return Reward(self._settings, models, job.project_id, job.reinforcement["grader"])
+        except Unavailable as error:  # a judge without its key: waiting does not help
+            raise JobFailure(error.message, code=error.code, param=error.param) from error
 
     def _policy(self, job: Job, plan: Plan, base: BaseModel) -> TrainedPolicy:
         if not base.prepared:
@@ -217,12 +221,13 @@ class Runner:
         ranked = best_first(checkpoints) if plan.final_checkpoint == "best" else []
         final = next(iter(ranked), checkpoints[-1])
         hit("before_export")
-        results = self._files.create("step_metrics.csv", "fine-tune-results", [curve_csv(self._history.steps()).encode()])
+        # Its row is written with the job's end: a runner killed in between leaves bytes to sweep, and no second file to see.
+        results = self._files.receive([curve_csv(self._history.steps()).encode()])
         hit("mid_export")
         try:
-            self._journal.finish(model_name=self._names(job)[0], checkpoint_id=final.id, result_file=results.id)
+            self._journal.finish(model_name=self._names(job)[0], checkpoint_id=final.id, results=results)
         except LeaseLost:
-            self._files.delete(results.id)
+            self._files.discard(results)
             raise
 
     def _names(self, job: Job) -> tuple[str, str]:
@@ -231,7 +236,7 @@ class Runner:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the leased job; the exit status is 0 when it ended or let go, `LEASE_LOST` when it was fenced out."""
+    """Run the leased job; returns one of `worker.exits`."""
     exit_with_owner()
     hit("runner_started")
     job_id, project_id, epoch = arguments
@@ -248,7 +253,10 @@ def main(arguments: Sequence[str]) -> int:
     except LeaseLost as error:
         log.info("%s", error.message)
         return LEASE_LOST
-    return 0
+    except Unavailable as error:
+        log.warning("job %s: given back for a while: %s", job_id, error.message)
+        return OUTAGE
+    return IN_ORDER
 
 
 if __name__ == "__main__":

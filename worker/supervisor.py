@@ -26,6 +26,7 @@ from core.telemetry.reports import VARIABLE as REPORTS
 from core.telemetry.reports import runner_reports
 from core.telemetry.server import serve_metrics
 from core.wakeups import Moved, open_database
+from worker import exits
 from worker.light.build import chores
 from worker.light.run import LightWork
 from worker.process import begin, on_end
@@ -36,10 +37,10 @@ _RENEW_SECONDS = 2.0
 """How often a lease is renewed at most; a cancelled job's runner is stopped within this time."""
 _GRACE_SECONDS = 5.0
 """Between asking a runner to end and killing it."""
-EXITS = {0: "in_order", 3: "fenced_out"}
-"""What a runner's exit status says; any other is a crash."""
 _RETRY_SECONDS = 2.0
 """Pause before a job whose runner crashed is due again."""
+_OUTAGE_SECONDS = 10.0
+"""Pause before a job is due again whose runner has given up on the database or the object store."""
 
 
 @dataclass
@@ -138,8 +139,8 @@ class Supervisor:
         if status is not None:
             log.info("job %s: runner ended with status %d", running.lease.job_id, status)
             hit("before_release")
-            RUNNER_EXITS.labels(EXITS.get(status, "crashed")).inc()
-            self._leases.release(running.lease, delay=_RETRY_SECONDS if status else 0.0)
+            self._release(running.lease, status)
+            RUNNER_EXITS.labels(exits.IN_WORDS.get(status, "crashed")).inc()
             self._forget(running)
             self._bell.ring()
             return
@@ -158,6 +159,13 @@ class Supervisor:
             log.info("%s", error.message)
             self._end_runner(running)
             self._forget(running)
+
+    def _release(self, lease: Lease, status: int) -> None:
+        """An outage does not count against the job: it may last."""
+        if status == exits.OUTAGE:
+            self._leases.release(lease, delay=_OUTAGE_SECONDS, counted=False)
+        else:
+            self._leases.release(lease, delay=_RETRY_SECONDS if status else 0.0)
 
     def _forget(self, running: _Running) -> None:
         running.lifeline.close()

@@ -21,6 +21,7 @@ from core.jobs.types import (
     StepRecord,
     Wish,
 )
+from core.storage.base import Stored
 
 
 class JobStore(Protocol):
@@ -107,7 +108,7 @@ class Journal(Protocol):
         """Record a sampling batch whose object is stored."""
 
     def commit_step(self, record: StepRecord) -> Wish:
-        """Record a step's metrics with its metrics event, and count its cost into the job."""
+        """Record a step's metrics with its metrics event, count its cost into the job, and pause it where the record says so."""
 
     def keep_state(self, state: StateRecord) -> Sequence[str]:
         """Record a training state; returns the manifest keys left without a row: of states it replaces, or its own."""
@@ -118,8 +119,8 @@ class Journal(Protocol):
     def event(self, message: str, *, level: str = "info", data: Json | None = None) -> None:
         """Append a message event."""
 
-    def finish(self, *, model_name: str, checkpoint_id: str, result_file: str) -> None:
-        """End the job `succeeded`, with its tuned model and result file."""
+    def finish(self, *, model_name: str, checkpoint_id: str, results: Stored) -> None:
+        """End the job `succeeded`, with its tuned model, and a result file of bytes that are stored."""
 
     def fail(self, error: Json) -> None:
         """End the job `failed`."""

@@ -10,15 +10,18 @@ from sqlalchemy.orm import Session
 
 from core.db import Database
 from core.errors import LeaseLost, WrongState
+from core.files import new_file_row
 from core.jobs import state
 from core.jobs.ranking import best_first
 from core.jobs.sql_leases import fenced
 from core.jobs.sql_rows import append_event, fail, move
 from core.jobs.types import BatchRecord, JobCommand, JobStatus, Json, Lease, NewCheckpoint, StateRecord, StepRecord, Wish
 from core.jobs.usage import added, amounts
+from core.storage.base import Stored
 from core.tables import BatchRow, CheckpointRow, JobRow, StateRow, StepRow, TunedModelRow
 from core.usage import count
 
+RESULTS_NAME, RESULTS_PURPOSE = "step_metrics.csv", "fine-tune-results"
 STATES_KEPT = 2
 """Training states of a job: the newest, and one to fall back on where its objects are found damaged."""
 
@@ -53,7 +56,10 @@ class SqlJournal:
             return _wish(job)
 
     def commit_step(self, record: StepRecord) -> Wish:
-        """Record a step's metrics with its metrics event, and count it into the job; a step counts once."""
+        """Record a step's metrics with its metrics event, and count it into the job; a step counts once.
+
+        A step that pauses the job does so in its own transaction: no runner ever finds the one without the other.
+        """
         with self._write() as (session, job, now):
             is_new = session.get(StepRow, (job.id, record.step)) is None
             if is_new:
@@ -70,6 +76,8 @@ class SqlJournal:
                 append_event(session, job, record.message, now, kind="metrics", data=record.metrics)
                 _count(job, record, now)
                 count(session, job.project_id, now, amounts(job.base_model, record))
+                if record.pause is not None:
+                    _pause(session, job, record.pause, now)
             wish = _wish(job)
         if is_new:
             self._committed(record)
@@ -119,8 +127,8 @@ class SqlJournal:
         with self._write() as (session, job, now):
             append_event(session, job, message, now, level=level, data=data)
 
-    def finish(self, *, model_name: str, checkpoint_id: str, result_file: str) -> None:
-        """End the job `succeeded`, with its tuned model and result file.
+    def finish(self, *, model_name: str, checkpoint_id: str, results: Stored) -> None:
+        """End the job `succeeded`, with its tuned model and the file of its results, whose bytes are stored.
 
         A job paused meanwhile is not finished: raises `LeaseLost`, and the runner that comes after `resume` does it.
         """
@@ -132,7 +140,9 @@ class SqlJournal:
                 )
             )
             job.fine_tuned_model = model_name
-            job.result_files = [result_file]
+            file = new_file_row(results, job.project_id, RESULTS_NAME, RESULTS_PURPOSE, now, None)
+            session.add(file)
+            job.result_files = [file.id]
             append_event(session, job, state.model_created(model_name), now)
             append_event(session, job, state.SUCCEEDED, now)
 
@@ -168,6 +178,13 @@ class SqlJournal:
 
 def _wish(job: JobRow) -> Wish:
     return Wish.GO_ON if job.status == JobStatus.RUNNING else Wish.LET_GO
+
+
+def _pause(session: Session, job: JobRow, reason: str, now: float) -> None:
+    append_event(session, job, reason, now, level="warn")
+    if job.status != JobStatus.PAUSED:
+        move(session, job, JobCommand.PAUSE, now)
+        append_event(session, job, state.PAUSED, now)
 
 
 def _count(job: JobRow, record: StepRecord, now: float) -> None:

@@ -149,6 +149,8 @@ class StepRecord:
     seconds: float = 0.0
     seconds_left: float | None = None
     """Until the job's end, as far as its steps tell."""
+    pause: str | None = None
+    """Why the job is to be paused behind this step, if it is."""
 
 
 @dataclass(frozen=True)

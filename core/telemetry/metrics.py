@@ -66,7 +66,7 @@ LOOKED = Gauge(
     registry=REGISTRY,
 )
 RUNNER_EXITS = Counter(
-    "touchstone_runner_exits", "Runners that ended by themselves: in order, fenced out, or crashed.", ("how",), registry=REGISTRY
+    "touchstone_runner_exits", "Runners that ended: in order, fenced out, in an outage, or crashed.", ("how",), registry=REGISTRY
 )
 
 STEPS = Counter("touchstone_steps", "Training steps committed.", registry=REGISTRY)

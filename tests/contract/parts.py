@@ -13,6 +13,7 @@ from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.sql_store import SqlJobStore
 from core.jobs.types import BatchRecord, Job, Json, Lease, NewCheckpoint, NewJob, StepRecord
 from core.settings import DEFAULT_PROJECT
+from core.storage.base import ObjectKey, Stored
 
 FOREIGN_PROJECT = "proj_foreign"
 TTL = 30.0
@@ -80,7 +81,7 @@ class Parts:
         lease, journal = self.running()
         checkpoint = new_checkpoint(lease.job_id, 1)
         journal.keep_checkpoint(checkpoint, keep_best=3)
-        journal.finish(model_name=f"ft:tiny:{lease.job_id}", checkpoint_id=checkpoint.id, result_file="file-R")
+        journal.finish(model_name=f"ft:tiny:{lease.job_id}", checkpoint_id=checkpoint.id, results=results(lease))
         return self.store.get(lease.job_id)
 
     def messages(self, job_id: str) -> list[str]:
@@ -91,6 +92,11 @@ class Parts:
 def new_job(**request: Any) -> NewJob:
     body = {"model": "tiny", "training_file": "file-A", "validation_file": "file-B", **request}
     return NewJob(request=body, base_model="tiny", seed=7, training_file="file-A", validation_file=body["validation_file"])
+
+
+def results(lease: Lease) -> Stored:
+    """What a runner has stored as the job's result file."""
+    return Stored(ObjectKey.of(lease.project_id, "files", f"file-of-{lease.job_id}"), 3, "0" * 64)
 
 
 def batch(step: int, index: int = 0, split: Any = "train", key: str = "key") -> BatchRecord:

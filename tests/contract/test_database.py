@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, select, text
 
 from core.db import Database, migrate, usable
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, Unavailable
 from core.projects import ensure_default_project
 from core.settings import DEFAULT_PROJECT
 from core.tables import Base, JobRow, ProjectRow
@@ -121,3 +121,13 @@ def test_text_that_postgres_cannot_hold_is_refused(migrated_postgres: str) -> No
 def test_nan_is_no_json(database: Database) -> None:
     with pytest.raises(Exception, match="not JSON compliant"), database.begin() as session:
         session.execute(select(func.count()).where(JobRow.plan == {"value": float("nan")}))
+
+
+def test_postgres_that_only_reads_is_unavailable(postgres_database: str) -> None:
+    """As a standby is to which a fail-over has brought the connection."""
+    migrate(postgres_database)
+    mark = "&" if "?" in postgres_database else "?"
+    standby = Database(f"{postgres_database}{mark}options=-c%20default_transaction_read_only%3Don")
+    with pytest.raises(Unavailable):
+        ensure_default_project(standby)
+    standby.dispose()

@@ -10,7 +10,7 @@ from core.errors import LeaseLost, WrongState
 from core.jobs.state import TERMINAL
 from core.jobs.types import Job, JobCommand, JobStatus, Lease, StateRecord
 
-from .parts import PLAN, TTL, Parts, batch, new_checkpoint, step
+from .parts import PLAN, TTL, Parts, batch, new_checkpoint, results, step
 
 ERROR = {"code": "job_failed", "message": "failed", "param": None}
 picks = st.integers(min_value=0, max_value=999)
@@ -100,7 +100,7 @@ class JobLife(RuleBasedStateMachine):
             last = max(self.parts.history(lease).checkpoints(), key=lambda kept: kept.step, default=None)
             if last is None:
                 raise LeaseLost("nothing to finish with")
-            journal.finish(model_name=f"ft:tiny:{lease.job_id}", checkpoint_id=last.id, result_file="file-R")
+            journal.finish(model_name=f"ft:tiny:{lease.job_id}", checkpoint_id=last.id, results=results(lease))
 
     def _is_newest(self, lease: Lease) -> bool:
         return self.newest.get(lease.job_id) == lease.epoch

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from core.db import Database
 from core.errors import LeaseLost
+from core.files import FileStore
 from core.jobs.base import Journal
 from core.jobs.types import JobCommand, JobStatus, Lease, StateRecord, StepRecord, Wish
+from core.settings import DEFAULT_PROJECT
+from core.storage.local import LocalObjectStore
 from core.tables import Base, OutboxRow
 
-from .parts import TTL, Parts, batch, new_checkpoint, new_job, step
+from .parts import TTL, Parts, batch, new_checkpoint, new_job, results, step
 
 ERROR = {"code": "job_failed", "message": "The grader failed too often.", "param": None}
 
@@ -24,7 +28,9 @@ WRITES: dict[str, Callable[[Journal], object]] = {
     "keep_state": lambda journal: journal.keep_state(StateRecord(9, "state-9")),
     "keep_checkpoint": lambda journal: journal.keep_checkpoint(new_checkpoint("job", 9), keep_best=3),
     "event": lambda journal: journal.event("still here"),
-    "finish": lambda journal: journal.finish(model_name="ft:m", checkpoint_id="ftckpt_x", result_file="file-R"),
+    "finish": lambda journal: journal.finish(
+        model_name="ft:m", checkpoint_id="ftckpt_x", results=results(Lease("job", DEFAULT_PROJECT, 1))
+    ),
     "fail": lambda journal: journal.fail(ERROR),
 }
 
@@ -93,6 +99,36 @@ def test_paused_runner_still_keeps_its_work(parts: Parts) -> None:
     journal.keep_state(StateRecord(1, "state-1"))
     assert list(parts.history(lease).states()) == [StateRecord(1, "state-1")]
     assert parts.store.get(lease.job_id).step == 1
+
+
+def test_step_that_uses_up_the_budget_pauses_the_job_in_its_own_transaction(parts: Parts) -> None:
+    lease, journal = parts.running()
+    wish = journal.commit_step(step(1, pause="No seconds left."))
+    job = parts.store.get(lease.job_id)
+    assert (wish, job.status, job.step) == (Wish.LET_GO, JobStatus.PAUSED, 1)
+    assert parts.messages(job.id)[-3:] == ["Step 1/10", "No seconds left.", "Fine-tuning job paused"]
+
+
+def test_job_paused_already_is_paused_once(parts: Parts) -> None:
+    lease, journal = parts.running()
+    parts.store.command(lease.job_id, JobCommand.PAUSE)
+    journal.commit_step(step(1, pause="No seconds left."))
+    assert parts.messages(lease.job_id)[-3:] == ["Fine-tuning job paused", "Step 1/10", "No seconds left."]
+
+
+def test_job_resumed_before_its_runner_let_go_is_paused_again(parts: Parts) -> None:
+    lease, journal = parts.running()
+    parts.store.command(lease.job_id, JobCommand.PAUSE)
+    parts.store.command(lease.job_id, JobCommand.RESUME)
+    journal.commit_step(step(1, pause="No seconds left."))
+    assert parts.store.get(lease.job_id).status is JobStatus.PAUSED
+
+
+def test_result_file_appears_with_the_end(parts: Parts) -> None:
+    job = parts.finished()
+    files = FileStore(parts.database, LocalObjectStore(Path("objects")), DEFAULT_PROJECT, 10)
+    (file,) = files.list().data
+    assert ((file.id,), file.filename, file.purpose) == (job.result_files, "step_metrics.csv", "fine-tune-results")
 
 
 @pytest.mark.parametrize("write", ["keep_batch", "commit_step", "keep_state", "keep_checkpoint"])
@@ -241,7 +277,7 @@ def test_dropped_checkpoint_does_not_come_back(parts: Parts) -> None:
 def test_finished_job_has_its_model(parts: Parts) -> None:
     job = parts.finished()
     assert (job.status, job.finished_at) == (JobStatus.SUCCEEDED, parts.clock.seconds)
-    assert (job.fine_tuned_model, job.result_files) == (f"ft:tiny:{job.id}", ("file-R",))
+    assert (job.fine_tuned_model, job.result_files) == (f"ft:tiny:{job.id}", (f"file-of-{job.id}",))
     assert parts.messages(job.id)[-2:] == [
         f"New fine-tuned model created: ft:tiny:{job.id}",
         "The job has successfully completed",
