@@ -36,10 +36,8 @@ from api.strangers import StrangerLimit
 from api.uploads import routes as uploads
 from api.usage import routes as usage
 from api.webhooks import routes as webhooks
-from core.db import Database
-from core.limits.base import Limits
+from core.limits.base import Limits, RateLimiter
 from core.limits.local import LocalRates
-from core.limits.shared import SharedRates
 from core.models import ModelRegistry
 from core.outbound import Outbound
 from core.sampler import sampler_service
@@ -50,6 +48,7 @@ from core.settings import Settings
 from core.storage.build import open_links, open_store
 from core.telemetry.tracing import open_traces
 from core.uploads import MAX_PART_BYTES
+from core.wakeups import listen, open_database
 from graders.judges.pool import JudgePool
 from graders.sandbox.service import open_sandbox
 
@@ -117,7 +116,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _context(settings: Settings) -> Context:
     sampler, models = sampler_service(settings), ModelRegistry.load(settings)
-    database = Database(settings.database_url)
+    database = open_database(settings)
     keys, lookups = KeyStore(database), Lookups.of(settings.database_url)
     return Context(
         settings=settings,
@@ -128,7 +127,7 @@ def _context(settings: Settings) -> Context:
         lookups=lookups,
         streams=JobStreams(lookups.database, settings.organization),
         uses=LastUses(keys),
-        rates=SharedRates(settings.redis_url) if settings.redis_url else LocalRates(),
+        rates=_rates(settings),
         limits=Limits.default(settings),
         models=models,
         sandbox=open_sandbox(settings),
@@ -143,11 +142,21 @@ def _context(settings: Settings) -> Context:
     )
 
 
+def _rates(settings: Settings) -> RateLimiter:
+    if settings.redis_url is None:
+        return LocalRates()
+    from core.limits.shared import SharedRates  # an embedded service pays nothing for Redis
+
+    return SharedRates(settings.redis_url)
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Ends the child processes and the connections with the app."""
-    yield
     context: Context = app.state.context
+    listen_no_more = listen(context.settings, context.streams.heard)
+    yield
+    await run_in_threadpool(listen_no_more)
     await run_in_threadpool(context.judges.close)
     await context.sampler.close()
     await run_in_threadpool(context.sandbox.close)

@@ -12,6 +12,7 @@ accelerator is served:
         api_key_env: VLLM_KEY          # with url: the variable that holds the server's key; none is sent where unset
         dtype: bfloat16                # of the prepared weights; float32 where unset
         max_model_len: 4096            # prompt and completion together; the model's own limit where unset
+        device_memory_gb: 24           # what its jobs take of a device; smaller workers (RFT_WORKER_MEMORY_GB) leave them
     aliases:
       o4-mini-2025-04-16: qwen3-0.6b   # scripts written for OpenAI run unchanged
     judges:                            # models that grade; without an entry here a name means one of the models above
@@ -103,6 +104,8 @@ class BaseModel:
     """What samples during a job."""
     server: VllmServer | None = None
     """The engine, where it runs elsewhere."""
+    device_memory_gb: float | None = None
+    """What a job on it takes of a device, where the operator says so."""
 
     @property
     def kind(self) -> SourceKind:
@@ -160,6 +163,7 @@ class _ModelEntry(Schema):
     url: str | None = None
     adapter_dir: Annotated[str, StringConstraints(pattern="^/")] | None = None
     api_key_env: Variable | None = None
+    device_memory_gb: Annotated[float, Field(gt=0)] | None = None
 
 
 class _ModelsFile(Schema):
@@ -210,8 +214,17 @@ class ModelRegistry:
             source = _absolute_source(name, entry.source, relative_to)
             in_place = Path(source).is_absolute() and not source.endswith(".gguf")
             directory = Path(source) if in_place else model_dir.absolute() / name
-            server = _server(name, entry)
-            models[name] = BaseModel(name, source, directory, created, entry.max_model_len, entry.dtype, entry.engine, server)
+            models[name] = BaseModel(
+                id=name,
+                source=source,
+                directory=directory,
+                created=created,
+                max_model_len=entry.max_model_len,
+                dtype=entry.dtype,
+                engine=entry.engine,
+                server=_server(name, entry),
+                device_memory_gb=entry.device_memory_gb,
+            )
         for alias, target in listed.aliases.items():
             if target not in models:
                 raise ValueError(f"aliases.{alias}: there is no model '{target}'")

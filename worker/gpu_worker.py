@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from core.settings import get_settings
-from core.wakeups import Listener
+from core.wakeups import listen
 from worker.celery_app import GPU_QUEUE, Consumer, celery_app
 from worker.process import begin, on_end, redis_url
 from worker.supervisor import Supervisor
@@ -20,13 +20,12 @@ def main(arguments: Sequence[str]) -> None:
     """Run until SIGTERM or SIGINT; the job under way becomes due for another worker."""
     begin("worker.gpu_worker", arguments)
     settings = get_settings()
-    url = redis_url(settings)
+    app = celery_app(redis_url(settings))
     supervisor = Supervisor(settings, idle_seconds=settings.look_seconds)
     on_end(supervisor.stop)
-    app = celery_app(url)
     add_run_task(app, supervisor.take)
     Consumer(app, GPU_QUEUE, at_once=1).start()
-    Listener(url, supervisor.heard).start()
+    listen(settings, supervisor.heard)
     supervisor.serve()
 
 

@@ -18,7 +18,6 @@ import torch
 
 from core import response_format
 from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS, load_rows
-from core.db import Database
 from core.errors import JobFailure, LeaseLost, RftError, StorageFull, Unavailable
 from core.failpoints import hit
 from core.files import FileStore
@@ -40,6 +39,7 @@ from core.storage.build import open_store
 from core.telemetry import logs
 from core.telemetry.context import of_process
 from core.telemetry.reports import Reporter
+from core.wakeups import open_database
 from worker.canary import LIMITS, Canary
 from worker.checkpoint import PolicyKeeper
 from worker.exits import IN_ORDER, LEASE_LOST, OUTAGE
@@ -67,7 +67,7 @@ class Runner:
 
     def __init__(self, settings: Settings, lease: Lease) -> None:
         self._settings, self._lease = settings, lease
-        self._database = Database(settings.database_url)
+        self._database = open_database(settings)
         self._objects = open_store(settings.object_store_url)
         self._files = FileStore(self._database, self._objects, lease.project_id, settings.max_file_bytes)
         self._jobs = SqlJobStore(self._database, lease.project_id)

@@ -19,7 +19,7 @@ from core.jobs.sql_rows import DISPATCH_TOPIC, VALIDATE_TOPIC, WEBHOOK_TOPIC
 from core.jobs.types import JobStatus
 from core.outbox import Message, Relay
 from core.settings import Settings, get_settings
-from core.wakeups import Listener, Moved, open_database
+from core.wakeups import Moved, listen, open_database
 from core.webhooks.deliveries import fan_out
 from worker.celery_app import GPU_QUEUE, LIGHT_QUEUE, celery_app
 from worker.light.build import light_chores
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str]) -> None:
     url = redis_url(settings)
     scheduler = Scheduler(settings, Doorbells(celery_app(url), url))
     on_end(scheduler.stop)
-    Listener(url, scheduler.heard).start()
+    listen(settings, scheduler.heard)
     scheduler.serve()
 
 

@@ -30,6 +30,7 @@ from worker import exits
 from worker.light.build import chores
 from worker.light.run import LightWork
 from worker.process import begin, on_end
+from worker.tags import runnable_models
 
 log = logging.getLogger("worker.supervisor")
 
@@ -62,6 +63,7 @@ class Supervisor:
         self._idle_seconds = idle_seconds
         self._database = open_database(settings)
         self._leases = SqlLeaseStore(self._database, Limits.default(settings))
+        self._models = runnable_models(settings)
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._running: _Running | None = None
         self._pulse = Pulse()
@@ -111,7 +113,7 @@ class Supervisor:
         """Watch the runner, or claim a job and start one."""
         if self._running:
             self._watch(self._running)
-        elif lease := self._leases.claim(self._owner, self._settings.lease_seconds):
+        elif lease := self._leases.claim(self._owner, self._settings.lease_seconds, self._models):
             hit("after_claim")
             self._running = self._start(lease)
 

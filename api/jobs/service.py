@@ -48,6 +48,7 @@ def create_job(context: Context, project_id: str, body: Json, attempt: Attempt) 
         training_file=asked.training_file,
         validation_file=asked.validation_file,
         initial_checkpoint_id=start.checkpoint_id,
+        priority=Options.model_validate(request.get("touchstone") or {}).priority,
         warnings=(NOT_SENT,) if asked.integrations else (),
     )
     return context.jobs(project_id).create(new, attempt)

@@ -1,7 +1,8 @@
 """A job as it runs, as server-sent events: its history and its object, to as many as watch at the cost of one.
 
-Every second one query asks how far all watched jobs have come; only what moved is read, once, and handed to everybody who
-watches it. Someone who comes back with the id of the last event seen misses nothing: older events are read for him alone.
+Every second, and whenever a wake-up says that a watched job has moved, one query asks how far all watched jobs have come; only
+what moved is read, once, and handed to everybody who watches it. Someone who comes back with the id of the last event seen misses
+nothing: older events are read for him alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -26,6 +28,7 @@ from core.jobs.sql_progress import Head, find_heads
 from core.jobs.sql_rows import no_such_job
 from core.jobs.state import TERMINAL
 from core.jobs.types import Event, Job
+from core.wakeups import Moved
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,8 @@ class JobStreams:
         self._feeds: dict[JobKey, Feed] = {}
         self._watching = 0
         self._poller: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._look_now = asyncio.Event()
         self._closing = False
 
     async def open(self, key: JobKey, after: int | None) -> AsyncIterator[bytes]:
@@ -81,6 +86,15 @@ class JobStreams:
     def close(self) -> None:
         """End all streams soon. May be called from a signal handler."""
         self._closing = True
+
+    def heard(self, moved: Moved | None) -> None:
+        """Look soon where a watched job has moved. May be called from any thread, while the event loop of the streams runs."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._note, moved)
+
+    def _note(self, moved: Moved | None) -> None:
+        if moved is None or any(key.job_id == moved.job_id for key in self._feeds):
+            self._look_now.set()
 
     async def _start(self, key: JobKey) -> Feed:
         head = (await run_in_threadpool(find_heads, self._database, [key])).get(key)
@@ -130,7 +144,8 @@ class JobStreams:
         feed.watchers += 1
         self._watching += 1
         if self._poller is None or self._poller.done():
-            self._poller = asyncio.get_running_loop().create_task(self._poll())
+            self._loop = asyncio.get_running_loop()
+            self._poller = self._loop.create_task(self._poll())
 
     def _leave(self, key: JobKey, feed: Feed) -> None:
         feed.watchers -= 1
@@ -140,7 +155,10 @@ class JobStreams:
 
     async def _poll(self) -> None:
         while self._feeds:
-            await asyncio.sleep(self._poll_seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._look_now.wait()
+            self._look_now.clear()
             if self._closing:
                 for feed in self._feeds.values():
                     feed.notify()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from core.creations import Attempt
@@ -82,9 +82,10 @@ class LeaseStore(Protocol):
     def rejected(self, job: Job, error: Json) -> None:
         """Fail a job whose files are no good; does nothing where its status has changed meanwhile."""
 
-    def claim(self, owner: str, ttl: float) -> Lease | None:
-        """Take the oldest job that is due: queued and let go of, or running under a lease that has expired. Raises the epoch.
+    def claim(self, owner: str, ttl: float, models: Collection[str] | None = None) -> Lease | None:
+        """Take the job whose turn it is: queued and let go of, or running under a lease that has expired. Raises the epoch.
 
+        With `models`, only jobs on these base models. Projects share evenly, priorities hold within a project.
         A job claimed `MAX_ATTEMPTS` times without a committed step in between is failed instead.
         """
 

@@ -134,6 +134,8 @@ class Options(BaseModel):
     dynamic_sampling: DynamicSampling | None = None
     max_staleness: int = Field(default=0, ge=0, le=1)
     """Updates that the sampling policy may lack: with 1 the next step is sampled while the policy is updated."""
+    priority: int = Field(default=0, ge=-100, le=100)
+    """Of the project's queued jobs, those with the highest start first."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ class Plan:
     replacement_rounds: int = 0
     """How often a step may replace groups without spread."""
     max_staleness: int = 0
+    priority: int = 0
 
     @classmethod
     def from_json(cls, value: Json) -> Plan:
@@ -214,6 +217,7 @@ class Plan:
             "budget_seconds": self.budget_seconds,
             "dynamic_sampling": {"max_rounds": self.replacement_rounds} if self.replacement_rounds else None,
             "max_staleness": self.max_staleness,
+            "priority": self.priority,
         }
 
 
@@ -262,4 +266,5 @@ def resolve(hyperparameters: Hyperparameters, options: Options, *, train_rows: i
         sampling_rows=SAMPLING_ROWS,
         replacement_rounds=options.dynamic_sampling.max_rounds if options.dynamic_sampling else 0,
         max_staleness=options.max_staleness,
+        priority=options.priority,
     )

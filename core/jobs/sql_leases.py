@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from core.db import Database
 from core.errors import LeaseLost
 from core.ids import new_id
 from core.jobs import state
+from core.jobs.sql_claim import is_lost, is_queued_and_due, next_due
 from core.jobs.sql_rows import append_event, fail, job_of, move, tell
 from core.jobs.types import Job, JobCommand, JobStatus, Json, Lease
 from core.limits.base import NO_LIMITS, Limits
-from core.limits.project import may_run_one_more
 from core.tables import JobRow
 
 _UNVALIDATED_AT_ONCE = 20
@@ -52,20 +52,16 @@ class SqlLeaseStore:
             if row is not None:
                 fail(session, row, error, self._database.time(session))
 
-    def claim(self, owner: str, ttl: float) -> Lease | None:
-        """Take the oldest job that is due for `ttl` seconds, raising its epoch; None where none is due.
+    def claim(self, owner: str, ttl: float, models: Collection[str] | None = None) -> Lease | None:
+        """Take the job whose turn it is (`core.jobs.sql_claim`) for `ttl` seconds, raising its epoch; None where none is due.
 
         Due is a queued job that its last runner has let go of, unless its project runs as many as it may, and a running one
-        whose lease has expired.
+        whose lease has expired; with `models`, only jobs on these base models.
         A job claimed `MAX_ATTEMPTS` times without a committed step in between is failed on the way.
         """
         with self._database.begin() as session:
             now = self._database.time(session)
-            full: set[str] = set()
-            while (row := _oldest_due(session, now, full)) is not None:
-                if row.status == JobStatus.QUEUED and not may_run_one_more(session, row.project_id, self._limits):
-                    full.add(row.project_id)
-                    continue
+            while (row := next_due(session, now, models, self._limits)) is not None:
                 if row.attempts < state.MAX_ATTEMPTS:
                     return _take(session, row, owner, now, ttl)
                 fail(session, row, {"code": "worker_lost", "message": state.GAVE_UP, "param": None}, now)
@@ -104,10 +100,10 @@ def find_due(database: Database, limit: int) -> Sequence[str]:
     """Ids of jobs that a worker could claim now, of all projects."""
     with database.read() as session:
         now = database.time(session)
-        expired = JobRow.lease_expires_at <= now
-        queued = and_(JobRow.status == JobStatus.QUEUED, JobRow.not_before <= now, or_(JobRow.lease_owner.is_(None), expired))
-        running = and_(JobRow.status == JobStatus.RUNNING, expired)
-        found = [session.scalars(select(JobRow.id).where(condition).limit(limit)).all() for condition in (running, queued)]
+        found = [
+            session.scalars(select(JobRow.id).where(condition).limit(limit)).all()
+            for condition in (is_lost(now), is_queued_and_due(now))
+        ]
         return [job_id for ids in found for job_id in ids][:limit]
 
 
@@ -146,26 +142,6 @@ def _estimated_finish(row: JobRow, now: float) -> float | None:
     """For a job that goes on: its steps to come take as long as those behind it took; None before the first."""
     total_steps = (row.plan or {}).get("total_steps", 0)
     return now + (total_steps - row.step) * row.train_seconds / row.step if 0 < row.step <= total_steps else None
-
-
-def _oldest_due(session: Session, now: float, full: Collection[str]) -> JobRow | None:
-    """The oldest job that is due, locked; those that another supervisor is claiming at this moment are passed over.
-
-    Of the projects `full` no other job than those that run already.
-
-    One query a status: each reads the index on (status, created_at, id) from its begin, however many jobs wait.
-    """
-    expired = JobRow.lease_expires_at <= now
-    queued = and_(JobRow.status == JobStatus.QUEUED, JobRow.not_before <= now, or_(JobRow.lease_owner.is_(None), expired))
-    if full:
-        queued = and_(queued, JobRow.project_id.not_in(full))
-    running = and_(JobRow.status == JobStatus.RUNNING, expired)
-    found = [session.scalar(_first(condition).with_for_update(skip_locked=True)) for condition in (queued, running)]
-    return min((row for row in found if row is not None), key=lambda row: (row.created_at, row.id), default=None)
-
-
-def _first(condition: ColumnElement[bool]) -> Select[JobRow]:
-    return select(JobRow).where(condition).order_by(JobRow.created_at, JobRow.id).limit(1)
 
 
 def _take(session: Session, row: JobRow, owner: str, now: float, ttl: float) -> Lease:

@@ -56,6 +56,7 @@ class SqlJobStore:
                 base_model=new.base_model,
                 seed=new.seed,
                 initial_checkpoint_id=new.initial_checkpoint_id,
+                niceness=-new.priority,
             )
             session.add(row)
             session.flush()

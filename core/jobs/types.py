@@ -57,6 +57,8 @@ class NewJob:
     validation_file: str | None
     initial_checkpoint_id: str | None = None
     """The checkpoint that training goes on from, where `base_model` alone is not the start."""
+    priority: int = 0
+    """Of the project's queued jobs, those with the highest are claimed first."""
     warnings: tuple[str, ...] = ()
     """What the client should know of its request: told by the job's first events."""
 

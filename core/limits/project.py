@@ -26,9 +26,17 @@ def check_waiting_jobs(session: Session, project_id: str, default: Limits) -> No
 
 
 def may_run_one_more(session: Session, project_id: str, default: Limits) -> bool:
-    """Whether another job of the project may be claimed."""
-    limit = _limit(session, project_id, default, "max_running_jobs")
-    return limit is None or _jobs(session, project_id, JobStatus.RUNNING) < limit
+    """Whether another job of the project may be claimed.
+
+    A full project's row is not locked: whoever claims goes on to other projects, and two with locks could wait for each other.
+    """
+    limit = _limit(session, project_id, default, "max_running_jobs", lock=False)
+    if limit is None:
+        return True
+    if _jobs(session, project_id, JobStatus.RUNNING) >= limit:
+        return False
+    _lock(session, project_id)
+    return _jobs(session, project_id, JobStatus.RUNNING) < limit
 
 
 def check_stored_bytes(session: Session, project_id: str, more: int, default: Limits) -> None:
@@ -44,15 +52,20 @@ def check_stored_bytes(session: Session, project_id: str, more: int, default: Li
         raise QuotaExceeded(message)
 
 
-def _limit(session: Session, project_id: str, default: Limits, name: str) -> int | None:
-    """The limit that holds, with the project's row locked where there is one to hold to."""
+def _limit(session: Session, project_id: str, default: Limits, name: str, *, lock: bool = True) -> int | None:
+    """The limit that holds, with the project's row locked where there is one to hold to and unless it is only looked at."""
     column = getattr(ProjectRow, name)
     own: int | None = session.scalar(select(column).where(ProjectRow.project_id == project_id))
     fallback: int | None = getattr(default, name)
     if own is None and fallback is None:
         return None
-    session.execute(select(ProjectRow.project_id).where(ProjectRow.project_id == project_id).with_for_update())
+    if lock:
+        _lock(session, project_id)
     return fallback if own is None else own
+
+
+def _lock(session: Session, project_id: str) -> None:
+    session.execute(select(ProjectRow.project_id).where(ProjectRow.project_id == project_id).with_for_update())
 
 
 def _jobs(session: Session, project_id: str, *statuses: JobStatus) -> int:

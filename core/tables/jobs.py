@@ -39,6 +39,8 @@ class JobRow(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     """Claims since the last committed step."""
     not_before: Mapped[float] = mapped_column(default=0.0)
+    niceness: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Minus the job's priority among those of its project, so that one index has the order of the queue."""
     next_seq: Mapped[int] = mapped_column(default=1)
     """The sequence number of the job's next event."""
     eval_id: Mapped[str | None]
@@ -50,6 +52,7 @@ class JobRow(Base):
     __table_args__ = (
         Index("jobs_by_time", "project_id", "created_at", "id"),
         Index("jobs_by_status", "status", "created_at", "id"),
+        Index("jobs_by_turn", "status", "project_id", "niceness", "created_at", "id"),
         Index("jobs_by_eval", "eval_id", unique=True),
         Index("jobs_by_start", "project_id", "started_at", "id"),
         Index("jobs_by_initial_checkpoint", "initial_checkpoint_id"),

@@ -113,7 +113,9 @@ def permission(job_id: str) -> dict[str, Any]:
 
 
 SCANS_OR_SORTS = re.compile(
-    r"Seq Scan|Bitmap|SCAN (?!\d+-ROW|.*USING (?:COVERING )?INDEX)|TEMP B-TREE FOR ORDER BY$|\bSort .*rows=\d{3,}", re.MULTILINE
+    r"Seq Scan|Bitmap|SCAN (?!CONSTANT ROW|waiting$|\d+-ROW|.*USING (?:COVERING )?INDEX)|TEMP B-TREE FOR ORDER BY$"
+    r"|\bSort .*rows=\d{3,}",
+    re.MULTILINE,
 )
 
 QUESTIONS: dict[str, Callable[[Parts], object]] = {
@@ -150,7 +152,7 @@ def recorded(database: Database) -> Iterator[list[tuple[str, Any]]]:
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
-        if statement.startswith("SELECT") and re.search(r"FROM (?:job|checkpoints)", statement):
+        if statement.startswith(("SELECT", "WITH")) and re.search(r"FROM (?:job|checkpoints)", statement):
             statements.append((statement, parameters))
 
     event.listen(database.engine, "before_cursor_execute", note)

@@ -208,7 +208,7 @@ def test_options_out_of_range_are_refused(name: str, value: Any) -> None:
 
 
 def test_by_default_no_group_is_replaced_and_no_sample_is_stale() -> None:
-    assert (plan().replacement_rounds, plan().max_staleness) == (0, 0)
+    assert (plan().replacement_rounds, plan().max_staleness, plan().priority) == (0, 0, 0)
 
 
 def test_dynamic_sampling_has_a_budget() -> None:
@@ -226,6 +226,7 @@ def test_dynamic_sampling_has_a_budget() -> None:
         {"dynamic_sampling": {"max_rounds": 1, "max_batches": 1}},
         {"max_staleness": 2},
         {"max_staleness": -1},
+        {"priority": 101},
     ],
 )
 def test_a_budget_or_staleness_out_of_range_is_refused(options: dict[str, Any]) -> None:
@@ -234,5 +235,6 @@ def test_a_budget_or_staleness_out_of_range_is_refused(options: dict[str, Any]) 
 
 
 def test_a_plan_made_before_there_were_these_options_is_read() -> None:
-    kept = {name: value for name, value in plan().to_json().items() if name not in ("replacement_rounds", "max_staleness")}
+    later = ("replacement_rounds", "max_staleness", "priority")
+    kept = {name: value for name, value in plan().to_json().items() if name not in later}
     assert Plan.from_json(kept) == plan()
