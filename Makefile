@@ -32,7 +32,7 @@ demo: setup ## Train the embedded model on a real task through the openai SDK; r
 	$(BIN)/python examples/demo/run.py
 
 test: setup ## All tests but the heavy ones, on a real PostgreSQL as well as SQLite
-	$(BIN)/pytest tests -m "not heavy"
+	$(BIN)/pytest tests -m "not heavy" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-heavy: setup build/envs/vllm.stamp ## The tests that run for minutes, those on vLLM included
 	build/envs/vllm/bin/python -m pytest tests/vllm -W default

@@ -34,17 +34,28 @@ class Channel:
         try:
             with contextlib.suppress(ConnectionError):  # A child may die before it has read; its status still comes.
                 await self._loop.sock_sendall(self._connection, request)
-            size = frames.size_of(await self._read(frames.HEADER.size), _REPLY_BYTES)
-            return frames.load(await self._read(size))
+            return await self._frame()
         except ConnectionError:
             # The zygote holds the other end until it has reported the child's status, so it must be gone.
             raise Collapsed from None
+
+    async def last(self) -> Any:
+        """The last frame before the zygote lets go of the call, None where there was none. Raises `BrokenFrame`."""
+        frame = None
+        with contextlib.suppress(ConnectionError):
+            while True:
+                frame = await self._frame()
+        return frame
 
     async def rest(self) -> None:
         """Until the zygote lets go of the call, which it does when the call's process has ended."""
         with contextlib.suppress(ConnectionError):
             while await self._loop.sock_recv(self._connection, _REPLY_BYTES):
                 pass
+
+    async def _frame(self) -> Any:
+        size = frames.size_of(await self._read(frames.HEADER.size), _REPLY_BYTES)
+        return frames.load(await self._read(size))
 
     async def _read(self, size: int) -> bytes:
         data = b""

@@ -113,14 +113,19 @@ class Zygote:
         end = exit_of(reply)
         if end is not None:
             return {"error": f"the grader's process ended without a result ({await self._ending(end)})"}
-        try:
-            async with asyncio.timeout(KILL_SECONDS):
-                # The call is over when its processes are gone: none may go on behind its result.
-                await channel.rest()
-        except TimeoutError:
-            await self._kill(channel)
+        if not await self._ends_well(channel):
             return {"error": "the grader's process went on after its result and was stopped"}
         return checked_value(reply, nonce)
+
+    async def _ends_well(self, channel: Channel) -> bool:
+        """Whether a call that has sent its result ends by itself: none may go on behind it, be it into a limit that kills it."""
+        try:
+            async with asyncio.timeout(KILL_SECONDS):
+                end = exit_of(await channel.last())
+        except (TimeoutError, frames.BrokenFrame):
+            await self._kill(channel)
+            return False
+        return end is not None and end.status == 0
 
     async def execute(self, source: str, stdin: str, seconds: float, output_bytes: int) -> Json:
         """Run one script in a fork of its own: the fields of a `ProgramResult`. Raises `Collapsed`."""

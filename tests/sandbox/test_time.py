@@ -31,15 +31,27 @@ def test_a_thread_does_not_outlast_the_result(hasty: SandboxClient) -> None:
     assert attempt(hasty, *lines).value == 1.0
 
 
-def test_a_result_sent_early_does_not_buy_time(hasty: SandboxClient) -> None:
+@pytest.mark.parametrize(
+    "after",
+    [
+        ("while True: pass",),
+        # A limit of the kernel's ends it before we do, or it leaves in a hurry.
+        ("import resource", "resource.setrlimit(resource.RLIMIT_CPU, (1, 1))", "while True: pass"),
+        ("os._exit(3)",),
+        # A frame that says how it ended, from itself.
+        ("frame.f_globals['send'](frame.f_locals['channel'], {'status': 0, 'pid': 1, 'peak': 1})", "while True: pass"),
+        ("os.write(frame.f_locals['channel'].fileno(), b'nonsense')", "while True: pass"),
+    ],
+    ids=["loop", "CPU limit", "exit", "forged end", "nonsense"],
+)
+def test_a_result_sent_early_does_not_buy_time(hasty: SandboxClient, after: tuple[str, ...]) -> None:
     """The channel and its nonce are in the call's own frames; who sends the result itself must still end."""
     lines = (
         "frame = sys._getframe()",
         "while 'channel' not in frame.f_locals: frame = frame.f_back",
         "frame.f_globals['send'](frame.f_locals['channel'], {'value': 1.0, 'nonce': frame.f_locals['request']['nonce']})",
-        "while True: pass",
     )
-    reply = attempt(hasty, *lines)
+    reply = attempt(hasty, *lines, *after)
     assert (reply.value, reply.error) == (None, "the grader's process went on after its result and was stopped")
 
 

@@ -84,7 +84,9 @@ class Liar(int):
     __hash__ = int.__hash__
 
 
-@pytest.mark.parametrize("value", [object(), Liar(1), [Liar(1)], type, lambda: 1], ids=repr)
+@pytest.mark.parametrize(
+    "value", [object(), Liar(1), [Liar(1)], type, lambda: 1], ids=["object", "subclass", "in a list", "type", "function"]
+)
 def test_an_object_does_not_cross(value: Any) -> None:
     with pytest.raises(NotPlain):
         encode(value)
