@@ -17,6 +17,8 @@ from core.jobs.sql_leases import fenced
 from core.jobs.sql_rows import append_event, fail, move
 from core.jobs.types import BatchRecord, JobCommand, JobStatus, Json, Lease, NewCheckpoint, StateRecord, StepRecord, Wish
 from core.jobs.usage import added, amounts
+from core.limits.base import NO_LIMITS, Limits
+from core.limits.project import check_stored_bytes
 from core.storage.base import Stored
 from core.tables import BatchRow, CheckpointRow, JobRow, StateRow, StepRow, TunedModelRow
 from core.usage import count
@@ -27,13 +29,24 @@ STATES_KEPT = 2
 
 
 class SqlJournal:
-    """A runner's writes on its one job. Implements `core.jobs.base.Journal`."""
+    """A runner's writes on its one job. Implements `core.jobs.base.Journal`.
 
-    def __init__(self, database: Database, lease: Lease, committed: Callable[[StepRecord], None] = lambda _: None) -> None:
+    What is kept counts for the project's limit of stored bytes: where it is passed, `keep_*` raise `QuotaExceeded` and record
+    nothing.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        lease: Lease,
+        committed: Callable[[StepRecord], None] = lambda _: None,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
         """`committed` hears of every step once it stands."""
         self._database = database
         self._lease = lease
         self._committed = committed
+        self._limits = limits
 
     def keep_batch(self, batch: BatchRecord) -> Wish:
         """Record a sampling batch whose object is stored; the first of its name stays."""
@@ -51,8 +64,10 @@ class SqlJournal:
                         object_key=batch.object_key,
                         sha256=batch.sha256,
                         samples=batch.samples,
+                        bytes=batch.bytes,
                     )
                 )
+                self._check_room(session, job)
             return _wish(job)
 
     def commit_step(self, record: StepRecord) -> Wish:
@@ -100,11 +115,14 @@ class SqlJournal:
                     epoch=self._lease.epoch,
                     created_at=now,
                     manifest_key=state.manifest_key,
+                    bytes=state.bytes,
                 )
             )
             query = select(StateRow).where(StateRow.job_id == job.id, StateRow.project_id == job.project_id)
             rows = session.scalars(query.order_by(StateRow.epoch.desc(), StateRow.step.desc())).all()
-            return _drop(session, rows[STATES_KEPT:])
+            dropped = _drop(session, rows[STATES_KEPT:])
+            self._check_room(session, job)
+            return dropped
 
     def keep_checkpoint(self, new: NewCheckpoint, *, keep_best: int) -> Sequence[str]:
         """Record a checkpoint with its event, drop those neither best nor last; returns the manifest keys left without a row.
@@ -120,7 +138,9 @@ class SqlJournal:
             row = self._checkpoint_row(job, new, now)
             session.add(row)
             append_event(session, job, state.checkpoint_created(new.step), now)
-            return _drop(session, _not_wanted(session, _superseded([*rows, row], keep_best)))
+            dropped = _drop(session, _not_wanted(session, _superseded([*rows, row], keep_best)))
+            self._check_room(session, job)
+            return dropped
 
     def event(self, message: str, *, level: str = "info", data: Json | None = None) -> None:
         """Append a message event."""
@@ -173,7 +193,13 @@ class SqlJournal:
             manifest_key=new.manifest_key,
             metrics=new.metrics,
             valid_reward=new.valid_reward,
+            bytes=new.bytes,
         )
+
+    def _check_room(self, session: Session, job: JobRow) -> None:
+        """Raises `QuotaExceeded` where the project stores too much with what this transaction adds and drops."""
+        session.flush()
+        check_stored_bytes(session, job.project_id, 0, self._limits)
 
 
 def _wish(job: JobRow) -> Wish:

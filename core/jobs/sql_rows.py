@@ -164,9 +164,10 @@ def batch_of(row: BatchRow) -> BatchRecord:
         object_key=row.object_key,
         sha256=row.sha256,
         samples=row.samples,
+        bytes=row.bytes,
     )
 
 
 def state_of(row: StateRow) -> StateRecord:
     """The row as a value."""
-    return StateRecord(step=row.step, manifest_key=row.manifest_key)
+    return StateRecord(step=row.step, manifest_key=row.manifest_key, bytes=row.bytes)

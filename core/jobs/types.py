@@ -165,6 +165,8 @@ class BatchRecord:
     object_key: str
     sha256: str
     samples: int
+    bytes: int | None = None
+    """Of its object, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,8 @@ class StateRecord:
 
     step: int
     manifest_key: str
+    bytes: int | None = None
+    """Of its parts, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,8 @@ class NewCheckpoint:
     manifest_key: str
     metrics: Json
     valid_reward: float | None
+    bytes: int | None = None
+    """Of its parts, where that is known."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from core.errors import QuotaExceeded
 from core.jobs.types import JobStatus
 from core.limits.base import Limits
-from core.tables import FileRow, JobRow, ProjectRow, UploadRow
+from core.limits.stored import stored_bytes
+from core.tables import JobRow, ProjectRow
 
 WAITING = (JobStatus.VALIDATING_FILES, JobStatus.QUEUED)
 
@@ -40,15 +41,18 @@ def may_run_one_more(session: Session, project_id: str, default: Limits) -> bool
 
 
 def check_stored_bytes(session: Session, project_id: str, more: int, default: Limits) -> None:
-    """Raises `QuotaExceeded` where `more` bytes are more than the project may still store beside its files and open uploads."""
+    """Raises `QuotaExceeded` where `more` bytes are more than the project may store beside what it stores (`stored_bytes`)."""
     limit = _limit(session, project_id, default, "max_stored_bytes")
     if limit is None:
         return
-    files = select(func.sum(FileRow.bytes)).where(FileRow.project_id == project_id)
-    set_aside = select(func.sum(UploadRow.bytes)).where(UploadRow.project_id == project_id, UploadRow.status == "pending")
-    stored = int(session.scalar(files) or 0) + int(session.scalar(set_aside) or 0)
-    if stored + more > limit:
-        message = f"The project {project_id} may store {limit} bytes of files and stores {stored}. Delete some, or ask for more."
+    stored = stored_bytes(session, project_id)
+    total = sum(stored.values())
+    if total + more > limit:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in stored.items() if count)
+        message = (
+            f"The project {project_id} may store {limit} bytes and would have {total + more}; counted are {kinds or 'none yet'}. "
+            "Delete some, or ask for more."
+        )
         raise QuotaExceeded(message)
 
 

@@ -111,6 +111,9 @@ class BatchRow(Base):
     object_key: Mapped[str]
     sha256: Mapped[str]
     samples: Mapped[int]
+    bytes: Mapped[int | None]
+    """Of the object; None where a version before this column kept it, until a sweep has looked."""
+    __table_args__ = (Index("job_batches_by_project", "project_id", "bytes"),)
 
 
 class StateRow(Base):
@@ -123,6 +126,9 @@ class StateRow(Base):
     epoch: Mapped[int]
     created_at: Mapped[float]
     manifest_key: Mapped[str]
+    bytes: Mapped[int | None]
+    """Of all parts, as of a batch."""
+    __table_args__ = (Index("job_states_by_project", "project_id", "bytes"),)
 
 
 class CheckpointRow(Base):
@@ -139,7 +145,12 @@ class CheckpointRow(Base):
     manifest_key: Mapped[str]
     metrics: Mapped[Json]
     valid_reward: Mapped[float | None]
-    __table_args__ = (Index("checkpoints_by_job", "job_id", "step", unique=True),)
+    bytes: Mapped[int | None]
+    """Of all parts, as of a batch."""
+    __table_args__ = (
+        Index("checkpoints_by_job", "job_id", "step", unique=True),
+        Index("checkpoints_by_project", "project_id", "bytes"),
+    )
 
 
 class TunedModelRow(Base):
