@@ -17,6 +17,7 @@ from cli.migrate import migrate
 from cli.output import errors
 from cli.sampler import sampler
 from cli.serve import serve
+from cli.sweep import sweep
 from cli.up import up
 from cli.usage import usage
 from cli.workers import schedule, work
@@ -36,6 +37,7 @@ commands.command("scheduler")(schedule)
 commands.command()(grader)
 commands.command()(sampler)
 commands.command()(migrate)
+commands.command()(sweep)
 commands.command()(up)
 commands.add_typer(jobs.app, name="jobs")
 commands.add_typer(graders.app, name="graders")

@@ -103,6 +103,14 @@ class Settings(BaseSettings):
     max_running_jobs: int | None = Field(default=None, ge=0)
     max_waiting_jobs: int | None = Field(default=None, ge=0)
     max_stored_bytes: int | None = Field(default=None, ge=0)
+    states_kept_days: float = Field(default=1.0, ge=0)
+    """Training states of jobs that have ended: nothing can go on from them. Checkpoints are something else."""
+    rollouts_kept_days: float | None = Field(default=None, ge=0)
+    """After the end of their job, as the next; for ever where unset. Figures and curves stay."""
+    checkpoints_kept_days: float | None = Field(default=None, ge=0)
+    """Those that no tuned model, no permission and no job that is still to end needs."""
+    results_kept_days: float | None = Field(default=None, ge=0)
+    """Result files of jobs, after they were written."""
     stranger_requests_per_minute: int = Field(default=6000, ge=1, le=10_000_000)
     """Of one client address, answered with 401: beyond it such requests are answered with 429."""
     trusted_proxies: str = ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from core.errors import CorruptObject, StorageFull
+from core.errors import CorruptObject, QuotaExceeded, StorageFull
 from core.failpoints import hit
 from core.ids import new_id
 from core.jobs.base import Journal
@@ -48,6 +48,10 @@ def _room_for_files() -> Iterator[None]:
         if error.errno in _NO_ROOM:
             raise StorageFull("The disk of temporary files has no room left.") from error
         raise
+
+
+def _bytes(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
 class PolicyKeeper:
@@ -90,8 +94,10 @@ class PolicyKeeper:
         with _scratch() as directory:
             self._policy.save_state(directory)
             key = manifest.write(self._objects, self._prefix("states", step), directory, {"step": step})
+            size = _bytes(directory)
         hit("before_state_row")
-        replaced = self._journal.keep_state(StateRecord(step, str(key)))
+        with self._dropped_if_refused(key):
+            replaced = self._journal.keep_state(StateRecord(step, str(key), size))
         hit("after_state_row")
         self._delete(replaced)
         self._saved_step, self._saved_at, self._cost = step, monotonic(), monotonic() - begin
@@ -120,11 +126,21 @@ class PolicyKeeper:
 
     def _keep_checkpoint(self, directory: Path, step: int, model_name: str, metrics: Json, valid_reward: float | None) -> None:
         key = manifest.write(self._objects, self._prefix("checkpoints", step), directory, {"step": step})
-        new = NewCheckpoint(new_id("ftckpt_"), step, model_name, str(key), metrics, valid_reward)
+        new = NewCheckpoint(new_id("ftckpt_"), step, model_name, str(key), metrics, valid_reward, _bytes(directory))
         hit("before_checkpoint_row")
-        replaced = self._journal.keep_checkpoint(new, keep_best=KEEP_BEST)
+        with self._dropped_if_refused(key):
+            replaced = self._journal.keep_checkpoint(new, keep_best=KEEP_BEST)
         hit("after_checkpoint_row")
         self._delete(replaced)
+
+    @contextmanager
+    def _dropped_if_refused(self, manifest_key: ObjectKey) -> Iterator[None]:
+        """Leave no objects that count for nobody where the project may store no more."""
+        try:
+            yield
+        except QuotaExceeded:
+            manifest.delete(self._objects, manifest_key)
+            raise
 
     def _prefix(self, kind: str, step: int) -> ObjectKey:
         # The epoch in the key keeps a runner that lost its lease from overwriting its successor's objects.

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ import torch
 
 from core import response_format
 from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS, load_rows
-from core.errors import JobFailure, LeaseLost, RftError, StorageFull, Unavailable
+from core.errors import JobFailure, LeaseLost, QuotaExceeded, RftError, StorageFull, Unavailable, WrongState
 from core.failpoints import hit
 from core.files import FileStore
 from core.jobs.curve import curve_csv
@@ -31,6 +32,7 @@ from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.sql_store import SqlJobStore
 from core.jobs.types import Job, JobCommand, Lease
 from core.lifeline import exit_with_owner, mark_progress
+from core.limits.base import Limits
 from core.models import BaseModel, ModelRegistry
 from core.settings import Settings, get_settings
 from core.storage import manifest
@@ -71,7 +73,7 @@ class Runner:
         self._objects = open_store(settings.object_store_url)
         self._files = FileStore(self._database, self._objects, lease.project_id, settings.max_file_bytes)
         self._jobs = SqlJobStore(self._database, lease.project_id)
-        self._journal = SqlJournal(self._database, lease, Reporter.from_environment().step)
+        self._journal = SqlJournal(self._database, lease, Reporter.from_environment().step, Limits.default(settings))
         self._history = History(self._database, lease)
         self._leases = SqlLeaseStore(self._database)
 
@@ -86,9 +88,10 @@ class Runner:
             log.info("job %s: paused", job.id)
         except (LeaseLost, Unavailable):
             raise
-        except StorageFull as error:
+        except (StorageFull, QuotaExceeded) as error:
             self._journal.event(f"{error.message} The job is paused; free some space and resume it.", level="error")
-            self._pause()
+            with suppress(WrongState):  # paused by its owner: what was to be kept for that did not fit
+                self._pause()
         except RftError as error:
             self._journal.fail({"code": error.code or JobFailure.code, "message": error.message, "param": error.param})
         self._leases.release(self._lease)

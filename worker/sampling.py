@@ -9,6 +9,7 @@ from threading import Event
 from time import monotonic
 from typing import Any, Protocol
 
+from core.errors import QuotaExceeded
 from core.failpoints import hit
 from core.jobs.base import Journal
 from core.jobs.history import History
@@ -200,9 +201,14 @@ class BatchSampler:
             f"{wanted.split}-{wanted.step}-{index}.parquet",
         )
         stored = self._objects.put(key, [rollouts.write(batch)])
-        record = BatchRecord(wanted.split, wanted.step, index, str(key), stored.sha256, len(batch.rollouts))  # type: ignore[arg-type]
+        counts = (len(batch.rollouts), stored.bytes)
+        record = BatchRecord(wanted.split, wanted.step, index, str(key), stored.sha256, *counts)  # type: ignore[arg-type]
         hit("before_batch_row")
-        wish = self._journal.keep_batch(record)
+        try:
+            wish = self._journal.keep_batch(record)
+        except QuotaExceeded:
+            self._objects.delete(key)
+            raise
         hit("after_batch_row")
         return batch, wish
 

@@ -8,7 +8,6 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from core.tables import BatchRow, CheckpointRow, FileRow, StateRow, UploadRow
-from core.upload_types import UploadStatus
 
 
 def stored_bytes(session: Session, project_id: str) -> Mapping[str, int]:
@@ -20,7 +19,7 @@ def _sums(project_id: str) -> Mapping[str, Select[int]]:
     return {
         "files": select(func.sum(FileRow.bytes)).where(FileRow.project_id == project_id),
         "open uploads": select(func.sum(UploadRow.bytes)).where(
-            UploadRow.project_id == project_id, UploadRow.status == UploadStatus.PENDING
+            UploadRow.project_id == project_id, UploadRow.status == "pending"
         ),
         "rollouts": select(func.sum(BatchRow.bytes)).where(BatchRow.project_id == project_id),
         "training states": select(func.sum(StateRow.bytes)).where(StateRow.project_id == project_id),

@@ -71,8 +71,8 @@ class ObjectStore(Protocol):
     def written_at(self, key: ObjectKey) -> float:
         """When the object was written, in unix seconds by the store's clock; raises `KeyError` where there is none."""
 
-    def sweep(self, *, min_age: float) -> int:
+    def sweep(self, *, min_age: float, dry_run: bool = False) -> int:
         """Remove what writers that died left unfinished at least `min_age` seconds ago; returns how many. No key names it.
 
-        A store that cannot tell the dead from the living goes by the age alone.
+        A store that cannot tell the dead from the living goes by the age alone. With `dry_run` they are only counted.
         """

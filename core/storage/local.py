@@ -101,7 +101,7 @@ class LocalObjectStore:
         with self.open(key) as source:
             return os.fstat(source.fileno()).st_mtime
 
-    def sweep(self, *, min_age: float) -> int:
+    def sweep(self, *, min_age: float, dry_run: bool = False) -> int:
         """Remove temporary files of writers that died, `min_age` seconds old; returns how many. Those of the living stay."""
         newest = time.time() - min_age
         removed = 0
@@ -110,7 +110,7 @@ class LocalObjectStore:
                 names = [entry.name for entry in entries]
             for name in names:
                 with suppress(FileNotFoundError, BlockingIOError):
-                    removed += _remove_unlocked(directory, name, newest)
+                    removed += _remove_unlocked(directory, name, newest, dry_run)
         return removed
 
     @contextmanager
@@ -186,8 +186,8 @@ def _create_locked(directory: int) -> tuple[str, int]:
         os.close(target)  # a sweep took it between creation and lock
 
 
-def _remove_unlocked(directory: int, name: str, newest: float) -> bool:
-    """Remove a temporary file unless it was written after `newest`; whether it was removed.
+def _remove_unlocked(directory: int, name: str, newest: float, dry_run: bool) -> bool:
+    """Remove a temporary file unless it was written after `newest`; whether it was removed, or with `dry_run` would be.
 
     Raises `BlockingIOError` where its writer is alive, `FileNotFoundError` where it is gone.
     """
@@ -196,7 +196,8 @@ def _remove_unlocked(directory: int, name: str, newest: float) -> bool:
         fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(target).st_mtime > newest:
             return False
-        os.unlink(name, dir_fd=directory)
+        if not dry_run:
+            os.unlink(name, dir_fd=directory)
         return True
     finally:
         os.close(target)

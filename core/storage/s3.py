@@ -80,7 +80,7 @@ class S3ObjectStore:
         found = self._head(key)
         return float(found["LastModified"].timestamp())
 
-    def sweep(self, *, min_age: float) -> int:
+    def sweep(self, *, min_age: float, dry_run: bool = False) -> int:
         """Drop the parts of uploads that began `min_age` seconds ago and have not ended; returns how many."""
         newest = time.time() - min_age
         dropped = 0
@@ -88,7 +88,8 @@ class S3ObjectStore:
             if upload["Initiated"].timestamp() <= newest:
                 place = {"Bucket": self._bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
                 with suppress(KeyError):  # it has ended, or another sweeper was here
-                    call(lambda place=place: self._client.abort_multipart_upload(**place))  # type: ignore[misc]
+                    if not dry_run:
+                        call(lambda place=place: self._client.abort_multipart_upload(**place))  # type: ignore[misc]
                     dropped += 1
         return dropped
 

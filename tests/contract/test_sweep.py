@@ -12,15 +12,16 @@ from sqlalchemy import func, select
 from core.db import Database
 from core.files import FileStore
 from core.jobs.types import StateRecord
-from core.settings import DEFAULT_PROJECT
+from core.settings import DEFAULT_PROJECT, Settings
 from core.storage import manifest
 from core.storage.base import ObjectKey
 from core.storage.local import LocalObjectStore
 from core.tables import FileRow, UploadPartRow, UploadRow
 from core.upload_types import NewUpload
 from core.uploads import LIFETIME_SECONDS, UploadStore
+from worker.light.build import sweeps
 from worker.light.orphans import ORPHAN_SECONDS, OrphanObjects
-from worker.light.sweep import UPLOAD_KEPT_SECONDS, ExpiredFiles, ExpiredUploads, sweep_chores
+from worker.light.sweep import UPLOAD_KEPT_SECONDS, ExpiredUploads, expired_files
 
 from .parts import Clock, Parts, batch, new_checkpoint
 
@@ -64,7 +65,7 @@ def test_expired_files_go_and_others_stay(database: Database, objects: LocalObje
     stays = [files.create("a", "evals", [b"x"]), files.create("b", "evals", [b"x"], expires_after=7200)]
     files.create("c", "evals", [b"x"], expires_after=3600)
     clock.advance(3600)
-    ExpiredFiles(database, objects).run()
+    expired_files(database, objects).run()
     assert keys(objects) == {file.object_key for file in stays}
     assert count(database, FileRow) == 2
 
@@ -178,7 +179,7 @@ def test_two_sweepers_at_once_are_harmless(
     clock.advance(LIFETIME_SECONDS)
 
     def sweep() -> None:
-        for chore in (*sweep_chores(database, objects), OrphanObjects(database, objects, min_age=-60)):
+        for chore in sweeps(Settings(), database, objects, min_age=-60):
             chore.run()
 
     with ThreadPoolExecutor(2) as pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -14,3 +15,22 @@ class Chore(Protocol):
 
     def run(self) -> None:
         """One pass. What it raises is logged, and the next pass tries again."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep has deleted, or would: objects (a checkpoint with all its parts is one), and their bytes where known."""
+
+    count: int = 0
+    bytes: int | None = 0
+
+    def __add__(self, other: Swept) -> Swept:
+        known = self.bytes is not None and other.bytes is not None
+        return Swept(self.count + other.count, (self.bytes or 0) + (other.bytes or 0) if known else None)
+
+
+class Sweep(Chore, Protocol):
+    """A chore that clears away."""
+
+    def sweep(self, *, dry_run: bool = False) -> Swept:
+        """One pass; with `dry_run` nothing is changed."""

@@ -1,24 +1,28 @@
 """Objects that no row names: of a process killed between a write and its row, or between a row's end and the deletion.
 
-An object is an orphan only when it is old. What was written lately may be the work of somebody who has not come to its row yet:
-a file whose client is still sending the form's last field, a checkpoint whose parts are on their way.
+Three things keep what is not an orphan. An object is one only when it is old: what was written lately may be the work of somebody
+who has not come to its row yet, a file whose client is still sending the form's last field. What a runner writes stays as long as
+that runner may still write rows, which its epoch tells whatever the clocks say. And what was written before its project existed
+belongs to another database: a service that was started on an empty one by mistake deletes nothing of the full one's.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import groupby, islice
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from core.db import Database
+from core.jobs import state
 from core.storage.base import ObjectKey, ObjectStore
 from core.storage.manifest import MANIFEST
 from core.tables import BatchRow, CheckpointRow, FileRow, JobRow, ProjectRow, StateRow, UploadPartRow
+from worker.light.base import Swept
 
 log = logging.getLogger("worker.light.orphans")
 
@@ -53,57 +57,101 @@ class OrphanObjects:
 
     def run(self) -> None:
         """One walk over all projects, and over what writers began and did not end."""
-        if unfinished := self._objects.sweep(min_age=self._min_age):
-            log.info("%d unfinished objects deleted", unfinished)
-        for project_id in self._all(ProjectRow.project_id, select(ProjectRow.project_id)):
-            self._sweep_named_by_id(project_id, "files", FileRow.id)
-            self._sweep_named_by_id(project_id, "uploads", UploadPartRow.id)
-            for job_id in self._all(JobRow.id, select(JobRow.id).where(JobRow.project_id == project_id)):
-                self._sweep_job(project_id, job_id)
+        self.sweep()
 
-    def _sweep_named_by_id(self, project_id: str, kind: str, column: InstrumentedAttribute[str]) -> None:
-        """Objects `project/kind/id`, kept where the row of that id is there."""
+    def sweep(self, *, dry_run: bool = False) -> Swept:
+        """One walk over all projects, and over what writers began and did not end. Bytes are not known."""
+        unfinished = self._objects.sweep(min_age=self._min_age, dry_run=dry_run)
+        count = unfinished + sum(self._sweep_project(project_id, dry_run) for project_id in self._projects())
+        if count and not dry_run:
+            log.info("%d orphans deleted, %d of them unfinished", count, unfinished)
+        return Swept(count, None if count else 0)
+
+    def _sweep_project(self, project_id: str, dry_run: bool) -> int:
+        with self._database.read() as session:
+            begin = session.scalars(select(ProjectRow.created_at).where(ProjectRow.project_id == project_id)).one()
+        orphans = (
+            *self._unnamed(project_id, "files", FileRow.id),
+            *self._unnamed(project_id, "uploads", UploadPartRow.id),
+            *self._unnamed_of_jobs(project_id),
+        )
+        return sum(self._delete_old(key, begin, dry_run) for key in orphans)
+
+    def _unnamed(self, project_id: str, kind: str, column: InstrumentedAttribute[str]) -> Iterator[ObjectKey]:
+        """Objects `project/kind/id` without a row of that id."""
         keys = self._objects.list(ObjectKey.of(project_id, kind))
         while some := {key.segments[-1]: key for key in islice(keys, _AT_ONCE)}:
             with self._database.read() as session:
                 known = set(session.scalars(select(column).where(column.in_(some))))
-            self._delete_old(key for name, key in some.items() if name not in known)
+            yield from (key for name, key in some.items() if name not in known)
 
-    def _sweep_job(self, project_id: str, job_id: str) -> None:
-        """A job's rollouts, training states and checkpoints. The objects are listed before the rows that name them are read."""
-        keys = [key for key in self._objects.list(ObjectKey.of(project_id, "jobs", job_id)) if _is_of_a_job(key)]
-        if not keys:
+    def _unnamed_of_jobs(self, project_id: str) -> Iterator[ObjectKey]:
+        """Rollouts, training states and checkpoints that no row of their job names."""
+        keys = filter(_is_of_a_job, self._objects.list(ObjectKey.of(project_id, "jobs")))
+        # Stores list what lies below one prefix together; where one does not, a job is looked at more than once.
+        for job_id, found in groupby(keys, key=lambda key: key.segments[2]):
+            yield from self._unnamed_of(project_id, job_id, list(found))
+
+    def _unnamed_of(self, project_id: str, job_id: str, keys: Collection[ObjectKey]) -> Iterator[ObjectKey]:
+        """Of objects that were listed before, those that no row names and no row will."""
+        closed = self._closed_before(project_id, job_id)
+        if closed is None:
             return
+        # Rows are read after the epoch: whoever wrote under an older one had committed by then.
         with self._database.read() as session:
             batches = set(session.scalars(select(BatchRow.object_key).where(BatchRow.job_id == job_id)))
             states = session.scalars(select(StateRow.manifest_key).where(StateRow.job_id == job_id)).all()
             checkpoints = session.scalars(select(CheckpointRow.manifest_key).where(CheckpointRow.job_id == job_id)).all()
         manifests = {*states, *checkpoints}
-        self._delete_old(key for key in keys if str(key) not in batches and str(_manifest_of(key)) not in manifests)
-
-    def _delete_old(self, keys: Iterable[ObjectKey]) -> None:
-        newest = self._clock() - self._min_age
         for key in keys:
-            with suppress(KeyError):  # another sweeper was here
-                if self._objects.written_at(key) <= newest:
+            named = str(key) in batches or str(_manifest_of(key)) in manifests
+            if not named and _epoch_of(key) < closed:
+                yield key
+
+    def _closed_before(self, project_id: str, job_id: str) -> float | None:
+        """The epoch under which a runner may still write rows; infinity where none may, None where there is no such job."""
+        query = select(JobRow.lease_epoch, JobRow.lease_owner, JobRow.status)
+        with self._database.read() as session:
+            row = session.execute(query.where(JobRow.id == job_id, JobRow.project_id == project_id)).one_or_none()
+        if row is None:
+            return None
+        may_write = row.lease_owner is not None and row.status in state.LEASED
+        return float(row.lease_epoch) if may_write else float("inf")
+
+    def _delete_old(self, key: ObjectKey, begin: float, dry_run: bool) -> bool:
+        """Delete an orphan that is old enough, and not older than its project; whether it is."""
+        with suppress(KeyError):  # another sweeper was here
+            written_at = self._objects.written_at(key)
+            if written_at < begin:
+                log.warning("%s is older than its project in this database and stays: is it the right database?", key)
+            elif written_at <= self._clock() - self._min_age:
+                if not dry_run:
                     self._objects.delete(key)
                     log.info("%s deleted: no row names it", key)
+                return True
+        return False
 
-    def _all(self, column: InstrumentedAttribute[str], query: Select[str]) -> Iterator[str]:
-        """The query's values in order, without a transaction that lasts for the whole walk."""
+    def _projects(self) -> Iterator[str]:
+        """All projects' ids, without a transaction that lasts for the whole walk."""
         last = ""
         while True:
+            query = select(ProjectRow.project_id).where(ProjectRow.project_id > last).order_by(ProjectRow.project_id)
             with self._database.read() as session:
-                values = session.scalars(query.where(column > last).order_by(column).limit(_AT_ONCE)).all()
-            yield from values
-            if len(values) < _AT_ONCE:
+                found = session.scalars(query.limit(_AT_ONCE)).all()
+            yield from found
+            if len(found) < _AT_ONCE:
                 return
-            last = values[-1]
+            last = found[-1]
 
 
 def _is_of_a_job(key: ObjectKey) -> bool:
     segments = key.segments
-    return len(segments) >= 6 and len(segments) >= _JOB_KINDS.get(segments[4], len(segments) + 1)
+    is_known = len(segments) >= 6 and len(segments) >= _JOB_KINDS.get(segments[4], len(segments) + 1)
+    return is_known and segments[3][:1] == "e" and segments[3][1:].isdecimal()
+
+
+def _epoch_of(key: ObjectKey) -> int:
+    return int(key.segments[3][1:])
 
 
 def _manifest_of(key: ObjectKey) -> ObjectKey:
