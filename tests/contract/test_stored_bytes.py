@@ -14,7 +14,10 @@ from core.jobs.types import Lease, StateRecord
 from core.limits.base import NO_LIMITS
 from core.limits.stored import stored_bytes
 from core.settings import DEFAULT_PROJECT
+from core.storage import manifest
+from core.storage.base import ObjectKey
 from core.storage.local import LocalObjectStore
+from worker.light.sizes import FillSizes
 
 from .parts import FOREIGN_PROJECT, Parts, batch, new_checkpoint
 
@@ -78,7 +81,18 @@ def test_other_projects_have_their_own_room(parts: Parts, tmp_path: Path) -> Non
     assert files.create("a", "evals", [b"1" * 100]).bytes == 100
 
 
-def test_what_older_workers_kept_counts_for_nothing_yet(parts: Parts) -> None:
-    _, journal = limited(parts)
-    journal.keep_batch(batch(1))
-    assert stored(parts) == {}
+def test_what_older_workers_kept_counts_once_its_size_is_looked_up(parts: Parts, tmp_path: Path) -> None:
+    objects = LocalObjectStore(tmp_path / "objects")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "weights").write_bytes(b"12345")
+    lease, journal = limited(parts)
+    state, checkpoint = (
+        manifest.write(objects, ObjectKey.of(DEFAULT_PROJECT, kind), tmp_path / "source", {}) for kind in ("s", "c")
+    )
+    journal.keep_batch(batch(1, key=str(objects.put(ObjectKey.of(DEFAULT_PROJECT, "b"), [b"12"]).key)))
+    journal.keep_batch(batch(2, key="gone"))
+    journal.keep_state(StateRecord(1, str(state)))
+    journal.keep_checkpoint(new_checkpoint(lease.job_id, 1, key=str(checkpoint)), keep_best=3)
+    before = stored(parts)
+    FillSizes(parts.database, objects).run()
+    assert (before, stored(parts)) == ({}, {"rollouts": 2, "training states": 5, "checkpoints": 5})

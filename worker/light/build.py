@@ -17,6 +17,7 @@ from worker.light.base import Chore, Sweep
 from worker.light.messages import DeliverWebhooks, PurgeMessages, RelayOutbox
 from worker.light.orphans import ORPHAN_SECONDS, OrphanObjects
 from worker.light.retention import CHECKPOINTS, ROLLOUTS, STATES, OfEndedJobs
+from worker.light.sizes import FillSizes
 from worker.light.sweep import ExpiredUploads, expired_files, old_results
 from worker.light.validate import ValidateJobs
 
@@ -34,6 +35,7 @@ def light_chores(settings: Settings, database: Database) -> list[Chore]:
         validation(settings, database),
         DeliverWebhooks(queue, outbound, SecretBox.load(settings)),
         PurgeMessages(Relay(database, {}), queue),
+        FillSizes(database, objects),
         *sweeps(settings, database, objects),
     ]
 
