@@ -62,6 +62,8 @@ class Service:
     model: Path
     database_url: str = ""
     """Of a PostgreSQL database; SQLite in the directory where empty."""
+    object_store_url: str = ""
+    """Of a bucket; a directory where empty."""
     lease_seconds: float = 2.0
     stall_seconds: float = 1800.0
     threads: int = 1
@@ -77,6 +79,7 @@ class Service:
             data_dir=self.directory,
             models=models,
             database_url=self.database_url,
+            object_store_url=self.object_store_url,
             lease_seconds=self.lease_seconds,
             stall_seconds=self.stall_seconds,
             poll_seconds=0.1,
