@@ -73,7 +73,7 @@ def training(rounds: int = ROUNDS) -> float:
             runs[side].append(_seconds_of_steps(side))
             print(f"  {side:3} {sum(runs[side][-1]):7.2f} s", file=sys.stderr)
     on, off = (sum(min(step) for step in zip(*runs[side], strict=True)) for side in ("on", "off"))
-    return on / off - 1
+    return float(on / off - 1)
 
 
 def checkpoint() -> float:

@@ -129,19 +129,20 @@ def leased(settings: Settings) -> Lease:
     database = Database(settings.database_url)
     ensure_default_project(database)
     files = FileStore(database, open_store(settings.object_store_url), DEFAULT_PROJECT, settings.max_file_bytes)
-    names = {
-        split: files.create(f"{split}.jsonl", "fine-tune", [PRECISE_INSTRUCTIONS.file(split).read_bytes()]).id
+    train, valid = (
+        files.create(f"{split}.jsonl", "fine-tune", [PRECISE_INSTRUCTIONS.file(split).read_bytes()]).id
         for split in ("train", "validation")
-    }
-    chosen = {"training_file": names["train"], "validation_file": names["validation"]}
+    )
     reinforcement = {"grader": PRECISE_INSTRUCTIONS.grader(), "hyperparameters": HYPERPARAMETERS}
     request = {
         "model": MODEL_ID,
+        "training_file": train,
+        "validation_file": valid,
         "method": {"type": "reinforcement", "reinforcement": reinforcement},
         "touchstone": {"max_completion_tokens": PRECISE_INSTRUCTIONS.tokens},
-        **chosen,
     }
-    job = SqlJobStore(database, DEFAULT_PROJECT).create(NewJob(request=request, base_model=MODEL_ID, seed=1, **chosen))
+    new = NewJob(request=request, base_model=MODEL_ID, seed=1, training_file=train, validation_file=valid)
+    job = SqlJobStore(database, DEFAULT_PROJECT).create(new)
     leases = SqlLeaseStore(database)
     leases.validated(job, validate(job, files).to_json())
     lease = leases.claim("benchmark", _LEASE_SECONDS)

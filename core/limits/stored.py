@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -15,7 +16,7 @@ def stored_bytes(session: Session, project_id: str) -> Mapping[str, int]:
     return {kind: int(session.scalar(query) or 0) for kind, query in _sums(project_id).items()}
 
 
-def _sums(project_id: str) -> Mapping[str, Select[int]]:
+def _sums(project_id: str) -> Mapping[str, Select[Any]]:
     return {
         "files": select(func.sum(FileRow.bytes)).where(FileRow.project_id == project_id),
         "open uploads": select(func.sum(UploadRow.bytes)).where(
