@@ -14,6 +14,7 @@ from benchmarks.check import Check
 NAMES = (
     "api",
     "dashboard",
+    "dispatch",
     "durability",
     "graders",
     "losses_vs_trl",

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import Cluster, RedisServer, cluster_settings, new_database
+from tests.models import tiny_model
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    server = RedisServer()
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def idle_cluster(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_server: RedisServer) -> Iterator[Cluster]:
+    """Database, Redis and a shared directory, and none of our processes yet."""
+    directory = tmp_path_factory.mktemp("cluster")
+    with new_database(postgres_url) as database_url:
+        settings = cluster_settings(database_url, redis_server.url)
+        cluster = Cluster(directory, tiny_model(directory / "tiny"), more_settings=settings)
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+            cluster.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(idle_cluster: Cluster) -> Cluster:
+    """Two APIs, two workers, one for light work and a scheduler."""
+    idle_cluster.start_all()
+    return idle_cluster
