@@ -19,7 +19,7 @@ from openai import OpenAI
 from sqlalchemy import make_url
 
 from cli.topology.servers import free_port
-from tests.service import PATIENCE_SECONDS, ROOT, Json, Service, kill
+from tests.service import PATIENCE_SECONDS, ROOT, Service, kill
 
 KEY = "sk-the-tests-own-key"
 
@@ -125,8 +125,3 @@ class Cluster(Service):
 
     def _log(self, name: str) -> Path:
         return self.directory / f"{name}.log"
-
-
-def cluster_settings(database_url: str, redis_url: str) -> Json:
-    """What makes a service a distributed one, with looks in short turns."""
-    return {"database_url": database_url, "redis_url": redis_url, "look_seconds": 0.5}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import Cluster, RedisServer, cluster_settings, new_database
+from tests.cluster import Cluster, RedisServer, new_database
 from tests.models import tiny_model
 
 
@@ -21,8 +21,8 @@ def idle_cluster(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, re
     """Database, Redis and a shared directory, and none of our processes yet."""
     directory = tmp_path_factory.mktemp("cluster")
     with new_database(postgres_url) as database_url:
-        settings = cluster_settings(database_url, redis_server.url)
-        cluster = Cluster(directory, tiny_model(directory / "tiny"), more_settings=settings)
+        settings = {"redis_url": redis_server.url, "look_seconds": 0.5}
+        cluster = Cluster(directory, tiny_model(directory / "tiny"), database_url=database_url, more_settings=settings)
         try:
             yield cluster
         finally:
