@@ -7,8 +7,9 @@ accelerator is served:
       qwen3-0.6b:
         source: Qwen/Qwen3-0.6B        # hub id (with an optional @revision) | directory | file.gguf | pip:<requirement>
         engine: vllm                   # samples during a job; torch (the trainer's own process) where unset
-        url: http://gpu-7:8000         # a `vllm serve` of this model elsewhere; a process beside the trainer where unset
-        adapter_dir: /mnt/adapters     # with url: a directory that both see under this path
+        url: http://gpu-7:8000         # a `vllm serve` of this model elsewhere, or a list of them that share a job's
+                                       # rollouts; a process beside the trainer where unset
+        adapter_dir: /mnt/adapters     # with url: a directory that all of them see under this path
         api_key_env: VLLM_KEY          # with url: the variable that holds the server's key; none is sent where unset
         dtype: bfloat16                # of the prepared weights; float32 where unset
         max_model_len: 4096            # prompt and completion together; the model's own limit where unset
@@ -102,10 +103,15 @@ class BaseModel:
     """Of the prepared weights."""
     engine: Engine = "torch"
     """What samples during a job."""
-    server: VllmServer | None = None
-    """The engine, where it runs elsewhere."""
+    servers: tuple[VllmServer, ...] = ()
+    """The engines, where they run elsewhere: a job's rollouts are shared out among them."""
     device_memory_gb: float | None = None
     """What a job on it takes of a device, where the operator says so."""
+
+    @property
+    def server(self) -> VllmServer | None:
+        """The one that answers chats."""
+        return next(iter(self.servers), None)
 
     @property
     def kind(self) -> SourceKind:
@@ -160,7 +166,7 @@ class _ModelEntry(Schema):
     engine: Engine = "torch"
     dtype: Literal["float32", "bfloat16"] = "float32"
     max_model_len: Annotated[int, Field(ge=16)] | None = None
-    url: str | None = None
+    url: str | Annotated[list[str], Field(min_length=1, max_length=64)] | None = None
     adapter_dir: Annotated[str, StringConstraints(pattern="^/")] | None = None
     api_key_env: Variable | None = None
     device_memory_gb: Annotated[float, Field(gt=0)] | None = None
@@ -222,7 +228,7 @@ class ModelRegistry:
                 max_model_len=entry.max_model_len,
                 dtype=entry.dtype,
                 engine=entry.engine,
-                server=_server(name, entry),
+                servers=_servers(name, entry),
                 device_memory_gb=entry.device_memory_gb,
             )
         for alias, target in listed.aliases.items():
@@ -245,19 +251,23 @@ class ModelRegistry:
         return tuple(self.models.values())
 
 
-def _server(name: str, entry: _ModelEntry) -> VllmServer | None:
+def _servers(name: str, entry: _ModelEntry) -> tuple[VllmServer, ...]:
     """Raises ValueError where what is said of it does not go together."""
     if entry.url is None:
         if entry.adapter_dir or entry.api_key_env:
             raise ValueError(f"models.{name}: adapter_dir and api_key_env are for an engine with a url")
-        return None
+        return ()
     if entry.engine != "vllm" or entry.adapter_dir is None:
         raise ValueError(f"models.{name}.url: needs `engine: vllm`, and adapter_dir, a directory that both sides see")
-    try:
-        check_url(entry.url, allow_private=True, param="url")
-    except InvalidRequest as error:
-        raise ValueError(f"models.{name}: {error.message}") from None
-    return VllmServer(entry.url, Path(entry.adapter_dir), entry.api_key_env)
+    urls = [entry.url] if isinstance(entry.url, str) else entry.url
+    if len({url.rstrip("/") for url in urls}) < len(urls):
+        raise ValueError(f"models.{name}.url: every server stands there once")
+    for url in urls:
+        try:
+            check_url(url, allow_private=True, param="url")
+        except InvalidRequest as error:
+            raise ValueError(f"models.{name}: {error.message}") from None
+    return tuple(VllmServer(url, Path(entry.adapter_dir), entry.api_key_env) for url in urls)
 
 
 def _judge(name: str, entry: _JudgeEntry) -> JudgeEndpoint:

@@ -77,7 +77,10 @@ class Settings(BaseSettings):
     sampler_device: str = "cpu"
     runner_device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=0, ge=0)
-    """Threads of a runner's matrix products; 0 takes the machine's cores. Part of what makes a run repeatable."""
+    """Threads of matrix products in each process of a runner; 0 shares out the machine's cores. Part of what makes a run
+    repeatable."""
+    trainer_processes: int = Field(default=1, ge=1, le=64)
+    """Processes that compute a job's updates together on this machine, each on a device of its own where there are GPUs."""
     activation_checkpointing: bool = False
     """Updates keep one hidden state a layer and compute the layers a second time: less memory, the same bits, a third slower."""
     vllm_sync: Literal["auto", "lora", "merged"] = "auto"

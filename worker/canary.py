@@ -41,16 +41,16 @@ class SyncedEngine(Scorer, Protocol):
 
 
 class Canary:
-    """Compares an engine with the policy on sequences that it was given once."""
+    """Compares engines with the policy on sequences that it was given once."""
 
-    def __init__(self, engine: SyncedEngine, policy: Scorer, temperature: float, limit: float) -> None:
-        self._engine, self._policy, self._temperature, self._limit = engine, policy, temperature, limit
+    def __init__(self, engines: Sequence[SyncedEngine], policy: Scorer, temperature: float, limit: float) -> None:
+        self._engines, self._policy, self._temperature, self._limit = engines, policy, temperature, limit
         self._sequences: Sequences = ()
 
     def before_update(self, sequences: Sequences, *, in_use: bool = False) -> None:
-        """Take sequences from the job's first batch, with a first look at them; then the engine makes room for the update.
+        """Take sequences from the job's first batch, with a first look at them; then the engines make room for the update.
 
-        Not one that is `in_use` meanwhile.
+        Not those that are `in_use` meanwhile.
 
         Raises `OutOfSync`.
         """
@@ -58,21 +58,24 @@ class Canary:
             self._sequences = [sequence for sequence in sequences if sequence[1]][:: max(1, len(sequences) // ROWS)][:ROWS]
             self.check()
         if not in_use:
-            self._engine.rest()
+            for engine in self._engines:
+                engine.rest()
 
     def check(self) -> float | None:
-        """The largest difference of the two sides' log-probabilities; None before there is anything to compare.
+        """The largest difference of an engine's log-probabilities and the policy's; None before there is anything to compare.
 
         Raises `OutOfSync` over the limit.
         """
         if not self._sequences:
             return None
-        sides = [side.score(self._sequences, self._temperature) for side in (self._engine, self._policy)]
-        pairs = [pair for rows in zip(*sides, strict=True) for pair in zip(*rows, strict=True)]
-        difference: float = max(abs(ours - theirs) for ours, theirs in pairs)
-        if not difference <= self._limit:  # not a number is no proof either
-            raise OutOfSync(
-                f"The engine does not sample from the policy: after a sync, log-probabilities of the same tokens differ by up to "
-                f"{difference:.3g}, and the limit is {self._limit:g}."
-            )
-        return difference
+        policys = self._policy.score(self._sequences, self._temperature)
+        scores = [engine.score(self._sequences, self._temperature) for engine in self._engines]
+        pairs = [pair for theirs in scores for rows in zip(theirs, policys, strict=True) for pair in zip(*rows, strict=True)]
+        differences = [abs(theirs - ours) for theirs, ours in pairs]
+        for difference in differences:
+            if not difference <= self._limit:  # not a number is no proof either
+                raise OutOfSync(
+                    f"The engine does not sample from the policy: after a sync, log-probabilities of the same tokens differ by "
+                    f"{difference:.3g}, and the limit is {self._limit:g}."
+                )
+        return max(differences)

@@ -42,6 +42,7 @@ from core.telemetry import logs
 from core.telemetry.context import of_process
 from core.telemetry.reports import Reporter
 from core.wakeups import open_database
+from worker import torchrun
 from worker.canary import LIMITS, Canary
 from worker.checkpoint import PolicyKeeper
 from worker.exits import IN_ORDER, LEASE_LOST, OUTAGE
@@ -49,9 +50,11 @@ from worker.grading import FailureWatch, GradingPool
 from worker.loop import LoopParts, TrainingLoop
 from worker.policy.chat import ChatTokenizer
 from worker.policy.full_policy import FullPolicy
+from worker.policy.led_policy import LedPolicy, follow
 from worker.policy.lora import Adapter
 from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import load_model
+from worker.policy.ranks import ALONE, Ranks
 from worker.policy.trained import TrainedPolicy, UpdateConfig
 from worker.policy.tuned import tuned_weights
 from worker.reward import Reward
@@ -65,10 +68,11 @@ T = TypeVar("T")
 
 
 class Runner:
-    """Puts one job's parts together, runs its loop, and ends it."""
+    """Puts one job's parts together, runs its loop, and ends it. Of several ranks the first does so, and the others `follow`."""
 
-    def __init__(self, settings: Settings, lease: Lease) -> None:
+    def __init__(self, settings: Settings, lease: Lease, device: str, ranks: Ranks = ALONE) -> None:
         self._settings, self._lease = settings, lease
+        self._device, self._ranks = device, ranks
         self._database = open_database(settings)
         self._objects = open_store(settings.object_store_url)
         self._files = FileStore(self._database, self._objects, lease.project_id, settings.max_file_bytes)
@@ -96,6 +100,15 @@ class Runner:
             self._journal.fail({"code": error.code or JobFailure.code, "message": error.message, "param": error.param})
         self._leases.release(self._lease)
 
+    def follow(self) -> None:
+        """Compute this rank's share of the job's updates, for as long as the first rank wants it."""
+        try:
+            job = self._leases.job(self._lease)
+            plan, base = Plan.from_json(job.plan or {}), ModelRegistry.load(self._settings).resolve(job.base_model)
+            follow(self._policy(job, plan, base), self._ranks)
+        except RftError as error:  # the first rank comes to the same end, and tells of it
+            log.info("%s", error.message)
+
     def _pause(self) -> None:
         self._jobs.command(self._lease.job_id, JobCommand.PAUSE)
 
@@ -105,14 +118,13 @@ class Runner:
         base = models.resolve(job.base_model)
         chat = ChatTokenizer(base.directory)
         policy = self._policy(job, plan, base)
+        led = LedPolicy(policy, self._ranks)
         max_len = min(policy.model.max_len, base.max_model_len or policy.model.max_len)
         train = self._prompts(job.training_file, MAX_TRAINING_ROWS, chat, plan, max_len)
         valid = self._prompts(job.validation_file, MAX_VALIDATION_ROWS, chat, plan, max_len) if job.validation_file else []
         reward = self._reward(models, job)
         grading = GradingPool(reward.grader, FailureWatch(plan.grader_error_limit))
-        keeper = PolicyKeeper(
-            lease=self._lease, policy=policy, objects=self._objects, journal=self._journal, history=self._history
-        )
+        keeper = PolicyKeeper(lease=self._lease, policy=led, objects=self._objects, journal=self._journal, history=self._history)
         engine, synced = build_engine(base, self._settings, plan, policy, chat, job.id, self._warn)
         limit = self._settings.vllm_sync_limit or LIMITS[base.dtype]
         sampler = BatchSampler(
@@ -135,13 +147,13 @@ class Runner:
             graders=reward.names,
             checkpoint_stem=self._names(job)[1],
             engine=engine,
-            policy=policy,
+            policy=led,
             sampler=sampler,
             keeper=keeper,
             journal=self._journal,
             history=self._history,
             pause=self._pause,
-            canary=None if synced is None else Canary(synced, policy, 1.0 if base.server else plan.temperature, limit),
+            canary=Canary(synced, policy, 1.0 if base.servers else plan.temperature, limit) if synced else None,
         )
         try:
             mark_progress()
@@ -168,7 +180,7 @@ class Runner:
             raise JobFailure(
                 f"Model {base.id} is not prepared on this machine: run `rft models fetch {base.id}`.", code="model_not_ready"
             )
-        model = load_model(base.directory, self._device(), getattr(torch, base.dtype))
+        model = load_model(base.directory, self._device, getattr(torch, base.dtype))
         config = UpdateConfig(
             learning_rate=plan.learning_rate,
             loss=plan.loss,
@@ -179,12 +191,18 @@ class Runner:
             max_tokens=plan.max_completion_tokens,
             recompute=self._settings.activation_checkpointing,
         )
+        ranks = self._ranks
         if plan.is_full:
-            return FullPolicy(model, config, self._initial(job, partial(tuned_weights, model)))
+            start = self._initial(job, partial(tuned_weights, model))
+            if ranks.alone:
+                return FullPolicy(model, config, start)
+            from worker.policy.sharded_policy import ShardedPolicy  # with it comes much that nobody else needs
+
+            return ShardedPolicy(model, config, ranks, start)
         if (adapter := self._initial(job, partial(Adapter.read, weights=model.weights))) is not None:
-            return LoraPolicy(model, adapter, config)
+            return LoraPolicy(model, adapter, config, ranks)
         seed = derive(job.seed, "adapter") >> 1  # torch's generator takes 63 bits
-        return LoraPolicy.fresh(model, rank=plan.lora_rank, alpha=plan.lora_alpha, seed=seed, config=config)
+        return LoraPolicy.fresh(model, rank=plan.lora_rank, alpha=plan.lora_alpha, seed=seed, config=config, ranks=ranks)
 
     def _initial(self, job: Job, read: Callable[[Path], T]) -> T | None:
         """What `read` makes of the checkpoint that training goes on from, None without one. Raises `JobFailure` if it is gone."""
@@ -196,12 +214,6 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="rft-start-") as directory:
             manifest.fetch(self._objects, ObjectKey.parse(checkpoint.manifest_key), Path(directory))
             return read(Path(directory))
-
-    def _device(self) -> str:
-        wanted = self._settings.runner_device
-        if wanted == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        return wanted
 
     def _prompts(self, file_id: str | None, max_rows: int, chat: ChatTokenizer, plan: Plan, max_len: int) -> Sequence[Prompt]:
         with self._files.open(str(file_id)) as stream:
@@ -246,13 +258,24 @@ def main(arguments: Sequence[str]) -> int:
     settings = get_settings()
     logs.configure(settings)
     of_process(job_id=job_id, project_id=project_id, epoch=int(epoch))
+    if settings.trainer_processes > 1 and not torchrun.is_rank():
+        return torchrun.run_ranks(settings.trainer_processes, "worker.runner", arguments)
+    ranks, device = torchrun.join(_device(settings))
     # The number of threads decides how sums are split, hence the last bits: it belongs to a run's configuration.
-    torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+    torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) // ranks.count))
     torch.use_deterministic_algorithms(True)
     # Filling new tensors costs time, and nothing here reads what it has not written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    runner = Runner(settings, Lease(job_id, project_id, int(epoch)), device, ranks)
+    if not ranks.leads:
+        runner.follow()
+        return IN_ORDER
+    return torchrun.leave_status(_led(runner, job_id), ranks)
+
+
+def _led(runner: Runner, job_id: str) -> int:
     try:
-        Runner(settings, Lease(job_id, project_id, int(epoch))).run()
+        runner.run()
     except LeaseLost as error:
         log.info("%s", error.message)
         return LEASE_LOST
@@ -260,6 +283,12 @@ def main(arguments: Sequence[str]) -> int:
         log.warning("job %s: given back for a while: %s", job_id, error.message)
         return OUTAGE
     return IN_ORDER
+
+
+def _device(settings: Settings) -> str:
+    if settings.runner_device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return settings.runner_device
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from core.telemetry.steps import StepReport
 log = logging.getLogger(__name__)
 
 VARIABLE = "RFT_REPORTS_FD"
-"""Tells a runner the pipe's descriptor."""
+"""Tells a runner the pipe: a descriptor, or the path of another process's."""
 
 
 class Reporter:
@@ -36,9 +36,10 @@ class Reporter:
         text = variable(VARIABLE)
         if text is None:
             return cls()
-        os.set_inheritable(int(text), False)
-        os.set_blocking(int(text), False)
-        return cls(int(text))
+        descriptor = int(text) if text.isdigit() else os.open(text, os.O_WRONLY)
+        os.set_inheritable(descriptor, False)
+        os.set_blocking(descriptor, False)
+        return cls(descriptor)
 
     def step(self, record: StepRecord) -> None:
         """A step was committed."""

@@ -68,6 +68,20 @@ def test_what_is_wrong_with_a_number_is_told_at_its_field(browser: Browser, serv
     browser.until(lambda: browser.labelled("batch_size").get_attribute("aria-invalid") == "true")
 
 
+def test_options_that_are_objects_are_fields_too(browser: Browser, served: Served) -> None:
+    served.client().files.create(file=("objects.jsonl", rows(4)), purpose="fine-tune")
+    browser.open("/jobs/new")
+    browser.choose("Training file", "objects.jsonl")
+    browser.find("form details > summary").click()
+    rounds = browser.labelled("dynamic_sampling.max_rounds")
+    browser.until(lambda: rounds.get_attribute("placeholder") == "none")
+    assert browser.labelled("max_staleness").get_attribute("placeholder") == "auto (0)"
+    browser.write(rounds, "99")
+    browser.until(lambda: rounds.get_attribute("aria-invalid") == "true")
+    browser.write(rounds, "2")
+    browser.until(lambda: rounds.get_attribute("placeholder") == "auto (2)")
+
+
 def test_jobs_are_searched_and_filtered(browser: Browser, job: Any) -> None:
     browser.open("/jobs")
     browser.says(SUFFIX)
@@ -85,6 +99,7 @@ def test_a_finished_job_shows_curves_checkpoints_and_settings(browser: Browser, 
     browser.says("best")
     for text in ("Reward by grader", "Completion length", "Entropy", "Grader latency", "Seconds per phase"):
         browser.says(text)
+    assert "KL to the reference" not in browser.text("main"), "the job has no kl_coef"
     browser.says("batch_size", "dl.facts ~ dl.facts")
     browser.says("The job has successfully completed", ".events")
     fills = browser.run("return document.querySelector('.chart.large .plot').data.filter(line => line.fill).length")

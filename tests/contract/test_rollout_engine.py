@@ -16,6 +16,7 @@ from worker.policy.model import PolicyModel, load_model
 from worker.policy.trained import UpdateConfig
 from worker.rollout.base import Completion, PromptGroup, RolloutEngine, SamplingParams, StopReason
 from worker.rollout.guide import Guides
+from worker.rollout.shared_out import SharedOut
 from worker.rollout.torch import TorchEngine
 
 END_OF_TURN = 258
@@ -36,9 +37,10 @@ def policy(model: PolicyModel) -> LoraPolicy:
     return LoraPolicy.fresh(model, rank=4, alpha=8.0, seed=1, config=UpdateConfig(learning_rate=0.02))
 
 
-@pytest.fixture(params=["torch"])
+@pytest.fixture(params=["torch", "shared_out"])
 def engine(request: pytest.FixtureRequest, policy: LoraPolicy) -> RolloutEngine:
-    return TorchEngine(policy, STOP_IDS, lambda: Guides(byte_tokenizer(), VOCABULARY, STOP_IDS))
+    engines = [TorchEngine(policy, STOP_IDS, lambda: Guides(byte_tokenizer(), VOCABULARY, STOP_IDS)) for _ in range(2)]
+    return engines[0] if request.param == "torch" else SharedOut(engines)
 
 
 def flat(groups: list[list[Completion]]) -> list[Completion]:

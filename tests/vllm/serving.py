@@ -44,8 +44,15 @@ class Serving:
 
     def running(self) -> float:
         """Requests under way."""
+        return self._metric("vllm:num_requests_running{")
+
+    def sampled(self) -> float:
+        """Tokens, since it began."""
+        return self._metric("vllm:generation_tokens_total{")
+
+    def _metric(self, begin: str) -> float:
         lines = httpx2.get(f"{self.url}/metrics").text.splitlines()
-        return sum(float(line.split()[-1]) for line in lines if line.startswith("vllm:num_requests_running{"))
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(begin))
 
     def unload(self, adapter: str) -> None:
         httpx2.post(f"{self.url}/v1/unload_lora_adapter", json={"lora_name": adapter}).raise_for_status()

@@ -118,7 +118,7 @@ def test_a_wrong_adapter_is_caught(engine: VllmEngine, model: PolicyModel, sourc
     ours, wrong = trained(model, 2), trained(model, 3)
     source.policy = ours
     engine.sync()
-    canary = Canary(engine, ours, 1.0, LIMITS["float32"])
+    canary = Canary([engine], ours, 1.0, LIMITS["float32"])
     canary.before_update([((1, 2, 3), (4, 5, 6)), (tuple(range(40)), (7, 8))])
     source.policy = wrong
     engine.sync()

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,10 +22,11 @@ from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import PolicyModel, load_model
 from worker.policy.trained import UpdateConfig
 from worker.rollout.base import Completion, EngineLost, PromptGroup, RolloutEngine, SamplingParams
+from worker.rollout.shared_out import SharedOut
 from worker.rollout.vllm_http import ServerRefused
 from worker.rollout.vllm_remote import RemoteVllmEngine
 
-from .serving import Proxy, Serving
+from .serving import Proxy, Serving, serve
 from .test_engine import fresh, trained
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(580)]
@@ -47,18 +49,23 @@ def restarts() -> list[str]:
     return []
 
 
+@pytest.fixture(scope="module")
+def second(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """Another server of the same model."""
+    serving, process = serve(directory, tmp_path_factory.mktemp("second"))
+    yield serving
+    process.terminate()
+    process.wait(60)
+
+
 @pytest.fixture
 def connect(serving: Serving, restarts: list[str]) -> Iterator[Callable[..., RemoteVllmEngine]]:
     """Engines on the server, or on what stands before it."""
     made: list[RemoteVllmEngine] = []
 
-    def engine(policy: LoraPolicy, url: str = serving.url, patience: float = 10.0, max_len: int = 512) -> RemoteVllmEngine:
-        server = VllmServer(url, serving.adapters)
-        made.append(
-            RemoteVllmEngine(
-                server, "ftjob-1", policy, STOP_IDS, max_len=max_len, patience_seconds=patience, restarted=restarts.append
-            )
-        )
+    def engine(policy: LoraPolicy, url: str = serving.url, **options: Any) -> RemoteVllmEngine:
+        given = {"max_len": 512, "patience_seconds": 10.0, "restarted": restarts.append, **options}
+        made.append(RemoteVllmEngine(VllmServer(url, serving.adapters), "ftjob-1", policy, STOP_IDS, **given))
         return made[-1]
 
     yield engine
@@ -118,7 +125,7 @@ def test_a_wrong_adapter_is_caught(engine: RemoteVllmEngine, model: PolicyModel,
     ours, wrong = trained(model, 2), trained(model, 3)
     engine._weights = ours
     engine.sync()
-    canary = Canary(engine, ours, 1.0, LIMITS["float32"])
+    canary = Canary([engine], ours, 1.0, LIMITS["float32"])
     canary.before_update(SEQUENCES)
     engine._weights = wrong
     engine.sync()
@@ -180,13 +187,13 @@ def test_a_server_that_is_not_there_is_a_clear_error(connect: Callable[..., Remo
     with Proxy(1) as proxy:
         url = proxy.url
     with pytest.raises(EngineLost, match="server has not been there for 1 seconds"):
-        connect(policy, url=url, patience=0.1)
+        connect(policy, url=url, patience_seconds=0.1)
 
 
 def test_a_server_that_hangs_is_a_clear_error_and_serves_on_when_it_wakes(
     connect: Callable[..., RemoteVllmEngine], policy: LoraPolicy, serving: Serving
 ) -> None:
-    engine = connect(policy, patience=1.0)
+    engine = connect(policy, patience_seconds=1.0)
     cores = psutil.Process(serving.pid).children(recursive=True)
     for core in cores:
         core.send_signal(signal.SIGSTOP)
@@ -216,4 +223,50 @@ def test_a_job_that_samples_ahead_on_a_server_elsewhere_succeeds_with_every_sync
     assert [each["staleness"] for each in figures] == [0, 1, 1, 1]
     assert figures[0]["update"]["ratio_max"] < 1e-3 < figures[1]["update"]["ratio_max"]
     assert serving.served() == []
+    service.close()
+
+
+def test_two_servers_share_rollouts_and_one_that_hangs_up_is_found_again(
+    connect: Callable[..., RemoteVllmEngine], policy: LoraPolicy, serving: Serving, second: Serving, restarts: list[str]
+) -> None:
+    alone = connect(policy)
+    groups = [*GROUPS, PromptGroup((9, 8, 7), (16, 17)), PromptGroup((5,), (18,))]
+    before = [completion.tokens_T for completion in flat(alone.generate(groups, PARAMS))]
+    alone.close()
+    with Proxy(second.port) as proxy:
+        shared = SharedOut([connect(policy, number=1), connect(policy, number=2, url=proxy.url)])
+        assert len(serving.served()) == len(second.served()) == 1
+        told: list[tuple[int, int]] = []
+
+        def finished(group: int, member: int, _completion: Completion) -> None:
+            if not told:
+                proxy.hang_up()
+            told.append((group, member))
+
+        shared.sync()
+        after = shared.generate(groups, PARAMS, finished)
+        shared.close()
+    assert [completion.tokens_T for completion in flat(after)] == before
+    assert sorted(told) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0)]
+    assert len(restarts) == 1
+    assert serving.served() == second.served() == []
+
+
+def test_a_job_on_two_servers_succeeds_with_both_proven_after_every_sync(
+    serving: Serving, second: Serving, directory: Path, tmp_path: Path
+) -> None:
+    service = Service(tmp_path / "data", directory)
+    tiny = {"source": str(directory), "engine": "vllm", "max_model_len": 500}
+    elsewhere = {"url": [serving.url, second.url], "adapter_dir": str(serving.adapters)}
+    (service.directory / "models.yaml").write_text(yaml.safe_dump({"models": {"tiny": {**tiny, **elsewhere}}}))
+    steps = {"n_epochs": 1, "batch_size": 4, "eval_interval": 2}
+    options = {"samples_per_prompt": 8, "max_completion_tokens": 8, "learning_rate": 0.02}
+    options["adapter"] = {"type": "lora", "rank": 4, "alpha": 8}
+    sampled = [server.sampled() for server in (serving, second)]
+    job = service.run(service.create(train=rows(8), valid=rows(4), hyperparameters=steps, options=options))
+    assert job.status is JobStatus.SUCCEEDED, (job.error, service.log()[-4000:])
+    figures = [metrics["touchstone"] for metrics in service.jobs.steps(job.id, after_step=0)]
+    assert all(each["sync_difference"] < LIMITS["float32"] for each in figures)
+    assert all(each["update"]["ratio_max"] < 1e-3 for each in figures)
+    assert all(server.sampled() > before for server, before in zip((serving, second), sampled, strict=True))
     service.close()

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from core.settings import variable
 from worker.policy.base import TrainGroup
 from worker.policy.figures import PassFigures
 from worker.policy.micro_batches import group_tokens
 
 T = TypeVar("T")
+
+_IDLE = timedelta(days=365)
+"""How long a process may wait for what the leading one wants next: steps have no limit of time. Updates keep torch's own."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +28,28 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
+    orders: dist.ProcessGroup | None = None
+    """All processes again, for what may have to be waited for."""
 
     @classmethod
-    def join(cls, device: str) -> Ranks:
-        """Meet the peers that the environment variables of `torchrun` name."""
+    def join(cls, device: str, meeting: str = "env://") -> Ranks:
+        """Meet the peers of whom the environment variables of `torchrun` tell, at a URL that `torch.distributed` knows."""
+        rank, count = (int(str(variable(name))) for name in ("RANK", "WORLD_SIZE"))
+        if device != "cpu":
+            torch.cuda.set_device(device)
         backend = "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"
-        dist.init_process_group(backend, init_method="env://")
-        return cls(dist.get_rank(), dist.get_world_size())
+        dist.init_process_group(backend, init_method=meeting, rank=rank, world_size=count)
+        return cls(rank, count, dist.new_group(backend="gloo", timeout=_IDLE))
 
     def leave(self) -> None:
         """Let go of the peers."""
         if self.count > 1:
             dist.destroy_process_group()
+
+    @property
+    def alone(self) -> bool:
+        """Whether there are no others."""
+        return self.count == 1
 
     @property
     def leads(self) -> bool:
@@ -84,8 +99,13 @@ class Ranks:
         """What the leading process has to say, at every process."""
         said = [value]
         if self.count > 1:
-            dist.broadcast_object_list(said, src=0)
+            dist.broadcast_object_list(said, src=0, group=self.orders)
         return said[0]  # type: ignore[return-value]
+
+    def meet(self) -> None:
+        """Wait until all processes are here."""
+        if self.count > 1:
+            dist.barrier(self.orders)
 
 
 ALONE = Ranks()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import Literal
@@ -15,6 +15,7 @@ from worker.canary import SyncedEngine
 from worker.policy.chat import ChatTokenizer
 from worker.policy.trained import TrainedPolicy
 from worker.rollout.base import RolloutEngine
+from worker.rollout.shared_out import SharedOut
 from worker.rollout.torch import TorchEngine
 from worker.rollout.vllm_remote import RemoteVllmEngine
 
@@ -27,30 +28,34 @@ def build_engine(
     chat: ChatTokenizer,
     job_id: str,
     warn: Callable[[str], None],
-) -> tuple[RolloutEngine, SyncedEngine | None]:
-    """The engine, and the same again where it has weights of its own. `warn` is told of an engine that was restarted.
+) -> tuple[RolloutEngine, Sequence[SyncedEngine]]:
+    """The engine, and all engines behind it that have weights of their own. `warn` is told of an engine that was restarted.
 
     Raises `JobFailure` where vLLM is not installed or cannot do what the job needs, `EngineLost` where it cannot be started or
     reached.
     """
     if base.engine == "torch":
         guides = partial(chat.guides, policy.model.config.vocab)
-        return TorchEngine(policy, chat.stop_ids, guides, ahead=plan.max_staleness > 0), None
+        return TorchEngine(policy, chat.stop_ids, guides, ahead=plan.max_staleness > 0), ()
     max_len = min(policy.model.max_len, base.max_model_len or policy.model.max_len)
-    if base.server is not None:
+    if base.servers:
         if plan.is_full:
             message = f"Model {base.id} is sampled by a vLLM server elsewhere, which takes adapters only."
             raise JobFailure(message, code="unsupported_adapter", param="touchstone.adapter")
-        remote = RemoteVllmEngine(
-            base.server,
-            job_id,
-            policy,
-            chat.stop_ids,
-            max_len=max_len,
-            patience_seconds=settings.vllm_patience_seconds,
-            restarted=warn,
-        )
-        return remote, remote
+        remote = [
+            RemoteVllmEngine(
+                server,
+                job_id,
+                policy,
+                chat.stop_ids,
+                max_len=max_len,
+                number=number,
+                patience_seconds=settings.vllm_patience_seconds,
+                restarted=warn if len(base.servers) == 1 else partial(_numbered, warn, number),
+            )
+            for number, server in enumerate(base.servers, 1)
+        ]
+        return (remote[0] if len(remote) == 1 else SharedOut(remote)), remote
     if find_spec("vllm") is None:
         raise JobFailure(f"Model {base.id} asks for the engine vllm, which is not installed here.", code="engine_not_installed")
     from worker.rollout.vllm import VllmEngine
@@ -71,7 +76,11 @@ def build_engine(
         ahead=plan.max_staleness > 0,
     )
     engine = VllmEngine(base.directory, policy, chat.stop_ids, options, warn)
-    return engine, engine
+    return engine, [engine]
+
+
+def _numbered(warn: Callable[[str], None], number: int, message: str) -> None:
+    warn(f"Engine {number}: {message}")
 
 
 def _sync(settings: Settings, policy: TrainedPolicy) -> Literal["lora", "merged"]:

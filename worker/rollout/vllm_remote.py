@@ -55,12 +55,17 @@ class RemoteVllmEngine:
         stop_ids: Set[int],
         *,
         max_len: int,
+        number: int = 1,
         patience_seconds: float = 60.0,
         restarted: Callable[[str], None] = log.warning,
     ) -> None:
-        """`max_len` is the longest sequence; `restarted` is told why, whenever the server was lost and found again."""
+        """`max_len` is the longest sequence, `number` tells the job's engines apart.
+
+        `restarted` is told why, whenever the server was lost and found again.
+        """
         self._server, self._weights, self._stop_ids = server, weights, sorted(stop_ids)
-        self._prefix, self._patience, self._restarted = f"rft-{job_id}", patience_seconds, restarted
+        self._of_job, self._prefix = f"rft-{job_id}-", f"rft-{job_id}-{number}-"
+        self._patience, self._restarted = patience_seconds, restarted
         self._run, self._versions = uuid.uuid4().hex[:8], count(1)
         self._adapter: str | None = None
         log.info("vLLM server: %s", server.url)
@@ -100,7 +105,7 @@ class RemoteVllmEngine:
 
     def sync(self) -> None:
         """See `RolloutEngine.sync`."""
-        old, self._adapter = self._adapter, f"{self._prefix}-{self._run}-{next(self._versions)}"
+        old, self._adapter = self._adapter, f"{self._prefix}{self._run}-{next(self._versions)}"
         self._weights.save_checkpoint(self._directory(self._adapter))
 
         async def swap(http: VllmHttp) -> None:
@@ -161,9 +166,9 @@ class RemoteVllmEngine:
                 "server with more."
             )
         for adapter in served.adapters:
-            if adapter.startswith(f"{self._prefix}-"):
+            if adapter.startswith(self._of_job):
                 await http.unload_adapter(adapter)
-        for left in self._server.adapter_dir.glob(f"{self._prefix}-*"):
+        for left in self._server.adapter_dir.glob(f"{self._prefix}*"):
             shutil.rmtree(left, ignore_errors=True)
 
     async def _is_processed(self, http: VllmHttp) -> bool:

@@ -151,10 +151,20 @@ def test_a_model_may_be_sampled_by_a_vllm_server_elsewhere(tmp_path: Path) -> No
     assert server == VllmServer("http://10.0.0.7:8000", Path("/mnt/adapters"), "VLLM_KEY")
 
 
+def test_several_servers_may_share_a_models_rollouts(tmp_path: Path) -> None:
+    entry = "{source: org/m, engine: vllm, url: ['http://a:1', 'http://b:1'], adapter_dir: /mnt}"
+    model = registry(tmp_path, f"models: {{m: {entry}}}").resolve("m")
+
+    assert [server.url for server in model.servers] == ["http://a:1", "http://b:1"]
+    assert {server.adapter_dir for server in model.servers} == {Path("/mnt")}
+
+
 @pytest.mark.parametrize(
     "entry",
     [
         "engine: vllm, url: 'http://a:1'",
+        "engine: vllm, url: [], adapter_dir: /mnt",
+        "engine: vllm, url: ['http://a:1', 'http://a:1/'], adapter_dir: /mnt",
         "url: 'http://a:1', adapter_dir: /mnt",
         "engine: vllm, url: 'ftp://a', adapter_dir: /mnt",
         "engine: vllm, url: 'http://a:1', adapter_dir: relative",

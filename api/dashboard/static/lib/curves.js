@@ -44,7 +44,7 @@ function errorShare(grader) {
   return shares.length ? shares.reduce((sum, [, value]) => sum + value, 0) : null;
 }
 
-/** Every smaller chart of a job: its title, a sentence, and its lines. */
+/** Every smaller chart of a job: its title, a sentence, and its lines; `where` tells which jobs have it, if not all do. */
 export const CHARTS = [
   {
     title: "Reward by grader",
@@ -75,7 +75,7 @@ export const CHARTS = [
     y: "nats",
     lines: (steps) => [line("KL", "--series-5", steps, (metrics) => of("touchstone/update/kl")(metrics) || null)],
     subtitle: "How far the model has moved.",
-    nothing: "Computed only where the job's kl_coef is above 0.",
+    where: (job) => job.touchstone?.kl_coef > 0,
   },
   {
     title: "Gradient norm",

@@ -74,7 +74,7 @@ function jobCharts(job, { signal, query }) {
   const toRollouts = ({ x, name }) => navigate(`/jobs/${job.id}/rollouts?step=${x}${name === "validation" ? "&split=valid" : ""}`);
   const file = (name) => `${job.id}-${name.toLowerCase().replaceAll(" ", "-")}`;
   const reward = chart({ title: "Reward", level: 2, large: true, signal, file: file("reward"), onRange: zoomed, onPoint: toRollouts, y: "reward", nothing: "The first point comes with the evaluation before training.", subtitle: "Mean of all samples; the bands are 95 % confidence intervals. Drag to zoom, double-click to go back, click a point for its answers." });
-  const rest = CHARTS.map((spec) => ({ spec, element: chart({ ...spec, level: 3, signal, file: file(spec.title), onRange: zoomed }) }));
+  const rest = CHARTS.filter(({ where }) => !where || where(job)).map((spec) => ({ spec, element: chart({ ...spec, level: 3, signal, file: file(spec.title), onRange: zoomed }) }));
   all.push(reward, ...rest.map(({ element }) => element));
 
   const slider = h("input", { type: "range", min: 0, max: 0.95, step: 0.05, "aria-label": "Smoothing of all curves", props: { value: weight } });

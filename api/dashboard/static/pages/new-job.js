@@ -46,9 +46,8 @@ export async function open({ root, signal }) {
   function showError(error, place) {
     clearErrors();
     const param = error.param ?? "";
-    const name = param.split(".").at(-1);
-    const owner = { training_file: training, validation_file: validation }[param] ?? [hyperparameters, options].find((each) => each.has(name));
-    if (owner) owner.setError(error.message, name);
+    const owner = { training_file: training, validation_file: validation }[param] ?? [hyperparameters, options].find((each) => each.named(param));
+    if (owner) owner.setError(error.message, owner.named?.(param));
     replace(place, errorNote(error));
   }
 

@@ -3,7 +3,7 @@
 import { field, input, select } from "../../lib/components.js";
 import { h } from "../../lib/dom.js";
 
-/** [name, what it is, choices]; without choices it is a number. */
+/** [name, what it is, choices]; without choices it is a number. A dot in a name leads into an object. */
 export const HYPERPARAMETERS = [
   ["n_epochs", "Passes over the training file."],
   ["batch_size", "Prompts of one step."],
@@ -27,6 +27,8 @@ export const OPTIONS = [
   ["grader_error_limit", "Share of failures at which the job pauses."],
   ["final_checkpoint", "Which one the model's name stands for.", ["best", "last"]],
   ["budget_seconds", "Pauses the job after this time."],
+  ["dynamic_sampling.max_rounds", "How often a step replaces groups whose rewards are all the same."],
+  ["max_staleness", "1 samples the next step while the policy is updated."],
 ];
 
 /** The fields: `values()` what is filled in, `resolved(numbers)` shows what the rest comes to. */
@@ -39,23 +41,29 @@ export function numbers(specs, onChange) {
     for (const [name, , choices] of specs) {
       const text = controlOf(name).value.trim();
       // What is no number goes to the service as it stands, whose answer says what is wrong with it.
-      if (text) filled[name] = choices || Number.isNaN(Number(text)) ? text : Number(text);
+      if (text) put(filled, name.split("."), choices || Number.isNaN(Number(text)) ? text : Number(text));
     }
     return filled;
   };
   element.resolved = (values) => {
     for (const [name, , choices] of specs) {
-      const value = values[name];
+      const value = name.split(".").reduce((inner, key) => inner?.[key], values);
       if (choices) controlOf(name).options[0].textContent = `default (${value})`;
       else controlOf(name).placeholder = value === null || value === undefined ? "none" : `auto (${value})`;
     }
   };
-  element.has = (name) => fields.has(name);
+  /** The field that an error's `param` means, if it is one of these. */
+  element.named = (param) => [...fields.keys()].find((name) => `.${param}`.endsWith(`.${name}`));
   element.setError = (text, wrong) => {
     for (const [name, each] of fields) each.setError(name === wrong ? text : null);
   };
   element.addEventListener("input", onChange);
   return element;
+}
+
+function put(object, [key, ...inner], value) {
+  if (!inner.length) object[key] = value;
+  else put((object[key] ??= {}), inner, value);
 }
 
 function control(name, choices) {
