@@ -70,7 +70,7 @@ T = TypeVar("T")
 class Runner:
     """Puts one job's parts together, runs its loop, and ends it. Of several ranks the first does so, and the others `follow`."""
 
-    def __init__(self, settings: Settings, lease: Lease, device: str, ranks: Ranks = ALONE) -> None:
+    def __init__(self, settings: Settings, lease: Lease, device: str = "cpu", ranks: Ranks = ALONE) -> None:
         self._settings, self._lease = settings, lease
         self._device, self._ranks = device, ranks
         self._database = open_database(settings)
