@@ -10,7 +10,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-heavy lint format bench parity pictures grader-python serve lock clean
+.PHONY: help setup demo test test-heavy crash soak lint format bench parity pictures grader-python serve lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,13 @@ test-heavy: setup build/envs/vllm.stamp ## The tests that run for minutes, those
 	build/envs/vllm/bin/python -m pytest tests/vllm -W default
 	tests/browser/setup
 	$(BIN)/pytest tests -m heavy
+
+crash: setup ## The whole crash matrix; renews its table in docs/reliability.md
+	$(BIN)/python -m tests.crash.matrix --table docs/reliability.md
+
+SOAK_JOBS ?= 200
+soak: setup ## Many short jobs while processes are killed: make soak SOAK_JOBS=200
+	$(BIN)/python -m tests.crash.soak --jobs $(SOAK_JOBS)
 
 # Apart from .venv: vLLM pins what the service does not. Its bound on llguidance gives way to ours, in a step of its own; vision and
 # audio packages of its requirements do not fit this torch.

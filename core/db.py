@@ -30,6 +30,14 @@ MIGRATION_LOCK = 7_036_874_417
 MOVED = "moved"
 """Under this name a session's `info` keeps the jobs that its transaction moves: their statuses by their ids."""
 _POSTGRES_DISK_FULL = "53100"
+_POSTGRES_SILENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+_POSTGRES_IDLE_SECONDS = 60
 _POSTGRES_NOT_NOW = frozenset({"53300", "25006"})
 """Too many connections, and a transaction that may only read."""
 _SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
@@ -156,13 +164,31 @@ def _engine(url: URL) -> Engine:
     # NaN is no JSON: PostgreSQL refuses it, so SQLite must not swallow it. Errors hide their parameters: they are logged.
     serializer = partial(json.dumps, allow_nan=False)
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, json_serializer=serializer, pool_pre_ping=True, hide_parameters=True)
+        engine = create_engine(
+            url, json_serializer=serializer, pool_pre_ping=True, hide_parameters=True, connect_args=_given_up(url)
+        )
+        event.listen(engine, "connect", _configure_postgres)
+        return engine
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, json_serializer=serializer, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _given_up(url: URL) -> Mapping[str, int]:
+    """When a connection to a machine that has gone silently is given up; what the URL says comes first."""
+    if not url.get_backend_name().startswith("postgresql"):
+        return {}
+    return {name: value for name, value in _POSTGRES_SILENCE.items() if name not in url.query}
+
+
+def _configure_postgres(connection: Any, _record: object) -> None:
+    # A process that is frozen in the midst of a transaction, with its machine or without, must not keep its locks for ever.
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {_POSTGRES_IDLE_SECONDS * 1000}")
+    connection.commit()
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

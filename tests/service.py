@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import signal
 import subprocess
@@ -67,6 +68,7 @@ class Service:
     lease_seconds: float = 2.0
     stall_seconds: float = 1800.0
     threads: int = 1
+    redis_url: str | None = None
     judges: Json = field(default_factory=dict)
     """As in the operator's models file."""
     allow_private_urls: bool = False
@@ -83,7 +85,9 @@ class Service:
             object_store_url=self.object_store_url,
             lease_seconds=self.lease_seconds,
             stall_seconds=self.stall_seconds,
+            redis_url=self.redis_url,
             poll_seconds=0.1,
+            look_seconds=1.0,
             threads=self.threads,
             allow_private_urls=self.allow_private_urls,
             **self.more_settings,
@@ -95,6 +99,13 @@ class Service:
         self.files = FileStore(self.database, self.objects, DEFAULT_PROJECT, self.settings.max_file_bytes)
         self.jobs = SqlJobStore(self.database, DEFAULT_PROJECT)
         self.events = SqlEventLog(self.database, DEFAULT_PROJECT)
+
+    def in_project(self, project_id: str) -> Service:
+        """The same service as a client of another project meets it."""
+        other = copy.copy(self)
+        other.files = FileStore(self.database, self.objects, project_id, self.settings.max_file_bytes)
+        other.jobs, other.events = SqlJobStore(self.database, project_id), SqlEventLog(self.database, project_id)
+        return other
 
     def upload(self, rows: Sequence[Json]) -> str:
         """The id of a dataset of these rows."""
@@ -125,19 +136,23 @@ class Service:
         new = NewJob(request=request, base_model="tiny", seed=seed, initial_checkpoint_id=initial_checkpoint_id, **files)
         return self.jobs.create(new)
 
-    @contextmanager
-    def supervisor(self, **variables: str) -> Iterator[psutil.Popen]:
-        """A supervisor process, ended with the block (and its runner with it) unless a test has killed it."""
+    def start(self, *arguments: str, **variables: str) -> psutil.Popen:
+        """A module of the service as a process that goes when its standard input is closed."""
         environment = {**self.settings.environment(), "PYTHONPATH": str(ROOT), **variables}
         with (self.directory / "supervisor.log").open("ab") as log:
-            process = psutil.Popen(
-                [sys.executable, "-m", "worker.supervisor", "--follow-stdin"],
+            return psutil.Popen(
+                [sys.executable, "-m", *arguments, "--follow-stdin"],
                 env=environment,
                 cwd=self.directory,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
             )
+
+    @contextmanager
+    def supervisor(self, **variables: str) -> Iterator[psutil.Popen]:
+        """A supervisor process, ended with the block (and its runner with it) unless a test has killed it."""
+        process = self.start("worker.supervisor", **variables)
         try:
             yield process
         finally:

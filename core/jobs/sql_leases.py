@@ -83,7 +83,7 @@ class SqlLeaseStore:
             if row is not None:
                 running = row.status == JobStatus.RUNNING
                 row.lease_owner = None
-                row.attempts -= 0 if counted else 1
+                row.attempts -= 0 if counted or not row.attempts else 1
                 row.lease_expires_at = self._database.time(session) + delay if running else None
                 tell(session, row)
 

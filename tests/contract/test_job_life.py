@@ -44,24 +44,38 @@ class JobLife(RuleBasedStateMachine):
         if command is JobCommand.CANCEL:
             self.newest.pop(job_id, None)
 
-    @rule(seconds=st.sampled_from([1.0, TTL / 2, TTL]))
-    def wait(self, seconds: float) -> None:
+    @rule(seconds=st.sampled_from([1.0, TTL / 2, TTL, 50 * TTL, -TTL / 2, -50 * TTL]))
+    def wait_or_turn_the_clock(self, seconds: float) -> None:
+        """A clock that jumps may make leases long or short; it gives no job two holders."""
         self.parts.clock.advance(seconds)
+
+    @precondition(lambda self: self.known)
+    @rule(pick=picks, good=st.booleans())
+    def judge_files(self, pick: int, good: bool) -> None:
+        """As a worker does that is late: its verdict counts where none was given yet."""
+        job = list(self.known.values())[pick % len(self.known)]
+        if good:
+            self.parts.leases.validated(job, PLAN)
+        else:
+            self.parts.leases.rejected(job, ERROR)
 
     @rule()
     def claim(self) -> None:
         lease = self.parts.leases.claim("anybody", TTL)
         if lease is not None:
             assert lease.epoch > self.known[lease.job_id].lease_epoch
+            for older in self.given:
+                if older.job_id == lease.job_id:
+                    assert not self._holds(older)
             self.given.append(lease)
             self.newest[lease.job_id] = lease.epoch
 
     @precondition(lambda self: self.given)
-    @rule(pick=picks, renew=st.booleans())
-    def hold_or_let_go(self, pick: int, renew: bool) -> None:
+    @rule(pick=picks, renew=st.booleans(), delay=st.sampled_from([0.0, TTL]), counted=st.booleans())
+    def hold_or_let_go(self, pick: int, renew: bool, delay: float, counted: bool) -> None:
         lease = self.given[pick % len(self.given)]
         if not renew:
-            self.parts.leases.release(lease)
+            self.parts.leases.release(lease, delay=delay, counted=counted)
             self._forget(lease)
             return
         try:
@@ -87,7 +101,7 @@ class JobLife(RuleBasedStateMachine):
         if what == 0:
             journal.keep_batch(batch(number))
         elif what == 1:
-            journal.commit_step(step(number))
+            journal.commit_step(step(number, pause="No seconds left." if number == 5 else None))
         elif what == 2:
             journal.keep_state(StateRecord(number, f"state-{number}"))
         elif what == 3:
@@ -102,6 +116,13 @@ class JobLife(RuleBasedStateMachine):
                 raise LeaseLost("nothing to finish with")
             journal.finish(model_name=f"ft:tiny:{lease.job_id}", checkpoint_id=last.id, results=results(lease))
 
+    def _holds(self, lease: Lease) -> bool:
+        try:
+            self.parts.leases.job(lease)
+        except LeaseLost:
+            return False
+        return True
+
     def _is_newest(self, lease: Lease) -> bool:
         return self.newest.get(lease.job_id) == lease.epoch
 
@@ -114,6 +135,7 @@ class JobLife(RuleBasedStateMachine):
         for job_id, before in self.known.items():
             job = self.parts.store.get(job_id)
             assert job.lease_epoch >= before.lease_epoch
+            assert job.attempts >= 0
             assert job == before or before.status not in TERMINAL
             assert (job.finished_at is not None) == (job.status in TERMINAL)
             assert (job.fine_tuned_model is not None) == (job.status is JobStatus.SUCCEEDED)

@@ -169,6 +169,15 @@ def test_released_running_job_is_due_after_the_delay(parts: Parts) -> None:
     assert (early, parts.claim("two").epoch) == (None, lease.epoch + 1)
 
 
+def test_release_that_does_not_count_takes_back_the_attempt_where_there_is_one(parts: Parts) -> None:
+    lease, journal = parts.running()
+    journal.commit_step(step(1))
+    parts.leases.release(lease, counted=False)
+    assert parts.store.get(lease.job_id).attempts == 0
+    parts.leases.release(parts.claim(), counted=False)
+    assert parts.store.get(lease.job_id).attempts == 0
+
+
 def test_paused_job_is_not_due(parts: Parts) -> None:
     lease, _ = parts.running()
     parts.store.command(lease.job_id, JobCommand.PAUSE)

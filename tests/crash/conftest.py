@@ -14,6 +14,13 @@ from core.jobs.types import Job, JobStatus
 from tests.models import tiny_model
 from tests.service import Outcome, Service, rows
 
+from .cells import Deployment
+from .record import Record
+from .running import Places
+from .running import undisturbed as run_undisturbed
+from .servers import postgres_template
+from .world import World, world
+
 STEPS = 6
 
 
@@ -49,16 +56,39 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def bare_environment() -> Iterator[None]:
+    """For what is run once a session: none of the caller's variables."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("RFT_")]:
+        for name in [name for name in os.environ if name.startswith(("RFT_", "AWS_"))]:
             patch.delenv(name)
-        service = Service(tmp_path_factory.mktemp("undisturbed"), model)
-        job = service.run(create(service))
-        assert job.status is JobStatus.SUCCEEDED, service.log()[-4000:]
-        outcome = service.outcome(job.id)
-        service.close()
+        yield
+
+
+@pytest.fixture(scope="session")
+def undisturbed(model: Path, tmp_path_factory: pytest.TempPathFactory, bare_environment: None) -> Outcome:
+    service = Service(tmp_path_factory.mktemp("undisturbed"), model)
+    job = service.run(create(service))
+    assert job.status is JobStatus.SUCCEEDED, service.log()[-4000:]
+    outcome = service.outcome(job.id)
+    service.close()
     return outcome
+
+
+@pytest.fixture(scope="session")
+def places(model: Path, tmp_path_factory: pytest.TempPathFactory, bare_environment: None) -> Iterator[Places]:
+    with postgres_template() as template:
+        yield Places(model, template, tmp_path_factory.mktemp("cells"))
+
+
+@pytest.fixture(scope="session")
+def calm(places: Places) -> Record:
+    return run_undisturbed(places)
+
+
+@pytest.fixture
+def distributed(places: Places, tmp_path: Path) -> Iterator[World]:
+    with world(Deployment.DISTRIBUTED, tmp_path, places.model, places.template) as made:
+        yield made
 
 
 @pytest.fixture
