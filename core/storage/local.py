@@ -18,6 +18,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -163,16 +164,53 @@ class LocalObjectStore:
 def _write(target: int, chunks: Iterable[bytes], max_bytes: int | None) -> tuple[int, str]:
     """Write all chunks; returns their number of bytes and sha256."""
     size = 0
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        size += len(chunk)
-        if max_bytes is not None and size > max_bytes:
-            raise TooLarge(f"The object is larger than the limit of {max_bytes} bytes.")
-        digest.update(chunk)
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(target, rest) :]
-    return size, digest.hexdigest()
+    with _Hash() as digest:
+        for chunk in chunks:
+            size += len(chunk)
+            if max_bytes is not None and size > max_bytes:
+                raise TooLarge(f"The object is larger than the limit of {max_bytes} bytes.")
+            digest.update(chunk)
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(target, rest) :]
+        return size, digest.hexdigest()
+
+
+class _Hash:
+    """A sha256 that is computed while its caller writes the same bytes: after the first chunk, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._thread: ThreadPoolExecutor | None = None
+        self._pending: Future[None] | None = None
+        self._is_first = True
+
+    def __enter__(self) -> _Hash:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
+
+    def update(self, chunk: bytes) -> None:
+        """Begin with a chunk, once the one before is done. It must not be changed before the next call."""
+        if self._is_first:
+            self._is_first = False
+            self._digest.update(chunk)
+            return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "sha256")
+        self._wait()
+        self._pending = self._thread.submit(self._digest.update, chunk)
+
+    def hexdigest(self) -> str:
+        """Of all chunks."""
+        self._wait()
+        return self._digest.hexdigest()
+
+    def _wait(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
 
 
 def _create_locked(directory: int) -> tuple[str, int]:

@@ -239,7 +239,7 @@ class Run:
         self.journal.keep_batch(BatchRecord(split, step, index, str(key), stored.sha256, count))
 
     def finish(self) -> str:
-        stored = self.context.objects.put(ObjectKey.of(DEFAULT_PROJECT, "files", "file-results"), [b"step\n"])
+        stored = self.context.objects.put(ObjectKey.of(DEFAULT_PROJECT, "files", f"file-of-{self.job_id}"), [b"step\n"])
         name = f"ft:tiny:local::{new_id('key_')[4:12]}"
         self.journal.finish(model_name=name, checkpoint_id=self.checkpoint_id, results=stored)
         return name

@@ -37,7 +37,8 @@ def test_a_finished_job_shows_its_model(strict_client: OpenAI, run, tmp_path: Pa
     run.checkpoint(0, 0.1, ADAPTER, tmp_path)
     name = run.finish()
     job = strict_client.fine_tuning.jobs.retrieve(run.job_id)
-    assert (job.status, job.fine_tuned_model, job.result_files, job.trained_tokens) == ("succeeded", name, ["file-results"], 10)
+    assert (job.status, job.fine_tuned_model, job.trained_tokens) == ("succeeded", name, 10)
+    assert job.result_files == [f"file-of-{run.job_id}"]
     assert job.finished_at is not None
     messages = [event.message for event in strict_client.fine_tuning.jobs.list_events(job.id)]
     assert f"New fine-tuned model created: {name}" in messages
