@@ -107,8 +107,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, default=MAX_JSON_BYTES, limits=limits)
     app.add_middleware(StrangerLimit, rates=app.state.context.rates, limit=settings.stranger_requests_per_minute)
     app.add_middleware(ReplyHeaders, organization=settings.organization)
-    app.state.traces = open_traces("api")
-    app.add_middleware(Observed, traces=app.state.traces)
+    app.add_middleware(Observed, traces=app.state.context.traces)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
     return app
@@ -139,6 +138,7 @@ def _context(settings: Settings) -> Context:
         outbound=Outbound(allow_private=settings.allow_private_urls),
         box=SecretBox.load(settings),
         webhook_tests=CapacityLimiter(MAX_WEBHOOK_TESTS),
+        traces=open_traces("api"),
     )
 
 
@@ -164,4 +164,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     for part in (context.lookups, context.uses, context.rates):
         part.close()
     context.database.dispose()
-    await run_in_threadpool(app.state.traces.close)
+    await run_in_threadpool(context.traces.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import time
 from dataclasses import dataclass
 from typing import Annotated
@@ -21,6 +22,8 @@ from core.security.scopes import allows, scope_of
 from core.security.secrets import ADMIN_PREFIX, digest
 from core.security.uses import RESOLUTION_SECONDS
 from core.telemetry.context import bind
+
+_JOB_ID = re.compile(r"ftjob-[A-Za-z0-9]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class ProjectKey(SecurityBase):
             if found is None:
                 raise await _refusal(context, secret or "")
             holder = found
-        bind(project_id=holder.project_id)
+        bind(project_id=holder.project_id, **_job_of(request))
         _check(holder, request)
         if holder.last_used_at is None or time.time() - holder.last_used_at >= RESOLUTION_SECONDS:
             context.uses.note(holder.key_id)
@@ -102,6 +105,12 @@ async def signed_in(request: Request) -> Holder:
     if holder is None:
         raise Unauthorized("You are not signed in, or your session has ended. Sign in with an API key.", code="no_session")
     return holder
+
+
+def _job_of(request: Request) -> dict[str, str]:
+    """The job that the request is about, for the log: a name that cannot be one of ours is the client's own text."""
+    job_id = request.path_params.get("job_id", "")
+    return {"job_id": job_id} if _JOB_ID.fullmatch(job_id) else {}
 
 
 def _bearer(request: Request) -> str | None:

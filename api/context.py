@@ -27,6 +27,7 @@ from core.security.sessions import SessionStore
 from core.security.uses import LastUses
 from core.settings import Settings
 from core.storage.base import ObjectStore
+from core.telemetry.tracing import Traces
 from core.uploads import UploadStore
 from core.webhooks.store import WebhookStore
 from graders.judges.pool import JudgePool
@@ -104,6 +105,7 @@ class Context:
     box: SecretBox
     webhook_tests: CapacityLimiter
     """Threads for tests of webhook endpoints, which may take their time to answer."""
+    traces: Traces
 
     def files(self, project_id: str) -> FileStore:
         """The project's files."""

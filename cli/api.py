@@ -21,6 +21,7 @@ from cli.server import GRACE_SECONDS, Server, address, first_key, leave_signals_
 from core.bell import Bell
 from core.lifeline import exit_with_owner
 from core.settings import Settings, get_settings
+from core.telemetry import logs
 
 
 def api(
@@ -47,12 +48,11 @@ def api(
 
 def _answer(settings: Settings, listener: socket.socket) -> None:
     """Answer requests in this process until it is asked to end."""
+    logs.configure(settings)
     from api.app import create_app  # only the processes that answer pay for its imports
 
     app = create_app(settings)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, proxy_headers=False
-    )
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, proxy_headers=False)
     server = Server(config, app.state.context.streams.close)
     leave_signals_to(server)
     server.run(sockets=[listener])

@@ -137,10 +137,18 @@ def pause(job_id: JobId, base_url: BaseUrl = DEFAULT_BASE_URL, api_key: ApiKey =
 
 
 @app.command()
-def resume(job_id: JobId, base_url: BaseUrl = DEFAULT_BASE_URL, api_key: ApiKey = "") -> None:
+def resume(
+    job_id: JobId,
+    budget_seconds: Annotated[
+        float | None, typer.Option(min=0, help="Training seconds, those before included, at which it pauses again.")
+    ] = None,
+    base_url: BaseUrl = DEFAULT_BASE_URL,
+    api_key: ApiKey = "",
+) -> None:
     """Queue a paused job again."""
+    options = None if budget_seconds is None else {"touchstone": {"budget_seconds": budget_seconds}}
     with service(base_url, api_key) as client:
-        _tell(client.fine_tuning.jobs.resume(job_id))
+        _tell(client.fine_tuning.jobs.resume(job_id, extra_body=options))
 
 
 def _follow(client: openai.OpenAI, job_id: str) -> None:

@@ -14,6 +14,7 @@ from cli.client import CommandFailed
 from cli.keys import database
 from cli.server import GRACE_SECONDS, Server, address, first_key, leave_signals_to, listen
 from core.settings import DEFAULT_PROJECT, get_settings
+from core.telemetry import logs
 
 
 def serve(
@@ -24,11 +25,12 @@ def serve(
     from api.app import create_app  # only this command pays for its imports
 
     settings = get_settings()
+    logs.configure(settings)
     with listen(settings.host if host is None else host, settings.port if port is None else port) as listener:
         key = first_key(settings)
         app = create_app(settings)
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, proxy_headers=False
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, proxy_headers=False
         )
         server = Server(config, app.state.context.streams.close)
         leave_signals_to(server)

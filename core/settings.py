@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=0.5, gt=0)
     stall_seconds: float = Field(default=1800.0, gt=0)
     """A runner that shows no progress for so long, no token, grade or micro-batch, is killed and its job given to another."""
+    drain_seconds: float = Field(default=15.0, gt=0)
+    """How long a worker that is told to end lets its runner go on to the next border between sampling batches."""
     look_seconds: float = Field(default=5.0, gt=0)
     """How often the workers of a distributed service look at the database by themselves, where nothing in Redis wakes them."""
     worker_models: str = ""

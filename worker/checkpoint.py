@@ -19,6 +19,7 @@ from core.jobs.history import History
 from core.jobs.types import Lease, NewCheckpoint, StateRecord
 from core.storage import manifest
 from core.storage.base import ObjectKey, ObjectStore
+from core.telemetry.phases import timed
 from worker.policy.base import PolicyTrainer
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class PolicyKeeper:
         if step == self._saved_step:
             return
         begin = monotonic()
-        with _scratch() as directory:
+        with timed("checkpoint"), _scratch() as directory:
             self._policy.save_state(directory)
             key = manifest.write(self._objects, self._prefix("states", step), directory, {"step": step})
             size = _bytes(directory)
@@ -104,7 +105,7 @@ class PolicyKeeper:
 
     def save_checkpoint(self, step: int, model_name: str, metrics: Json, valid_reward: float | None) -> None:
         """Make a checkpoint of the policy; the best `KEEP_BEST` and this one stay."""
-        with _scratch() as directory:
+        with timed("checkpoint"), _scratch() as directory:
             self._policy.save_checkpoint(directory)
             self._keep_checkpoint(directory, step, model_name, metrics, valid_reward)
 

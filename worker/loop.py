@@ -29,6 +29,9 @@ from worker.update_watch import UpdateWatch
 
 Json = dict[str, Any]
 
+_RECENT_STEPS = 10
+"""By whose time the time of those to come is told."""
+
 
 @dataclass(frozen=True)
 class LoopParts:
@@ -46,8 +49,10 @@ class LoopParts:
     keeper: PolicyKeeper
     journal: Journal
     history: History
-    pause: Callable[[], None]
-    """Pauses the job, as its owner's call would."""
+    pause: Callable[[str, str], None]
+    """Pauses the job, as its owner's call would, with the code and the message of the reason."""
+    leaving: Callable[[], bool] = lambda: False
+    """Whether the job is let go of for the next worker to take it up at once."""
     canary: Canary | None = None
     """For engines that do not share the policy's weights."""
 
@@ -96,10 +101,10 @@ class TrainingLoop:
 
     def _pause_for(self, failure: GraderFailing) -> None:
         """Rather than train on what is left of the grades. After a resume the batch is sampled and graded again."""
-        note = "The job is paused; resume it when the grader works again."
-        self._parts.journal.event(f"{failure} {note}", level="error", data=failure.data)
+        message = f"{failure} The job is paused; resume it when the grader works again."
+        self._parts.journal.event(message, level="error", data=failure.data)
         with suppress(WrongState):  # paused by its owner meanwhile
-            self._parts.pause()
+            self._parts.pause("grader_failing", message)
 
     def _evaluate_untrained(self) -> None:
         if self._parts.valid:
@@ -161,6 +166,7 @@ class TrainingLoop:
     ) -> None:
         parts, train = self._parts, drawn.sampled if drawn else None
         seconds = monotonic() - begin
+        seconds_left = self._seconds_left(step, seconds)
         metrics = step_metrics(
             step=step,
             total_steps=parts.plan.total_steps,
@@ -173,19 +179,21 @@ class TrainingLoop:
             sync_difference=self._sync_difference,
             staleness=step - 1 - drawn.policy_version if drawn else None,
             replacement=drawn.replacement if drawn else None,
+            seconds_left=seconds_left,
         )
         if step > 0 and valid is not None:
             parts.keeper.save_checkpoint(
                 step, f"{parts.checkpoint_stem}{step}", checkpoint_metrics(metrics), metrics["full_valid_mean_reward"]
             )
         self._warn_of_failures(step, train)
+        seconds = monotonic() - begin  # its checkpoint included
         record = StepRecord(
             step=step,
             metrics=metrics,
             message=step_message(metrics),
             trained_tokens=update.tokens if update else 0,
             seconds=seconds,
-            seconds_left=self._seconds_left(step, seconds),
+            seconds_left=seconds_left,
             pause=self._spent(step, seconds),
         )
         hit("before_step_commit")
@@ -193,6 +201,7 @@ class TrainingLoop:
         hit("after_step_commit")
         self._committed = step
         self._seconds += seconds
+        self._durations = [*self._durations, seconds][-_RECENT_STEPS:] if step > 0 else []
         if wish is Wish.LET_GO:
             raise LetGo
 
@@ -200,11 +209,11 @@ class TrainingLoop:
         """For the steps to come, as long as the recent ones; None before the first."""
         if step == 0:
             return None
-        self._durations = [*self._durations, seconds][-10:]
-        return (self._parts.plan.total_steps - step) * sum(self._durations) / len(self._durations)
+        recent = [*self._durations, seconds]
+        return (self._parts.plan.total_steps - step) * sum(recent) / len(recent)
 
     def _spent(self, step: int, seconds: float) -> str | None:
-        """What pauses a job whose budget of seconds this step uses up; one that is resumed after that runs to its end."""
+        """What pauses a job whose budget of seconds this step uses up; one resumed without a higher one runs to its end."""
         budget = self._parts.plan.budget_seconds
         if budget is None or step == self._parts.plan.total_steps or self._seconds_before >= budget:
             return None
@@ -226,6 +235,8 @@ class TrainingLoop:
     def _keep_for_resume(self) -> None:
         """Save the state of the last committed step, and a checkpoint of it, so that a paused job can be used and resumed.
 
+        A job that goes on with the next worker needs no checkpoint.
+
         An update whose step is not committed, because the pause came during its evaluation, is not saved: its figures would be
         lost. It is replayed from its kept batches, and the checkpoint is made of the weights before it.
         """
@@ -235,6 +246,8 @@ class TrainingLoop:
         is_current = step == self._updates
         if is_current and (self._ahead is None or self._ahead.has(step + 1)):
             keeper.save_state(step)
+        if self._parts.leaving():
+            return
         metrics = next((m for m in self._parts.history.steps() if m["step"] == step), None)
         if metrics is not None and step not in {checkpoint.step for checkpoint in self._parts.history.checkpoints()}:
             save = keeper.save_checkpoint if is_current else keeper.save_held_checkpoint

@@ -82,6 +82,7 @@ def step_metrics(
     sync_difference: float | None = None,
     staleness: int | None = None,
     replacement: Replacement | None = None,
+    seconds_left: float | None = None,
 ) -> Json:
     """The whole tree of one step."""
     splits = {"train": train, "valid": valid}
@@ -114,6 +115,7 @@ def step_metrics(
             "staleness": staleness,
             "dynamic_sampling": asdict(replacement) if replacement else None,
             "tokens": _token_counts(splits),
+            "seconds_left": seconds_left,
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         },
     }

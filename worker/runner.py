@@ -22,6 +22,7 @@ from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS, load_row
 from core.errors import JobFailure, LeaseLost, QuotaExceeded, RftError, StorageFull, Unavailable, WrongState
 from core.failpoints import hit
 from core.files import FileStore
+from core.jobs import state
 from core.jobs.curve import curve_csv
 from core.jobs.history import History
 from core.jobs.names import model_names
@@ -30,7 +31,7 @@ from core.jobs.ranking import best_first
 from core.jobs.sql_journal import SqlJournal
 from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.sql_store import SqlJobStore
-from core.jobs.types import Job, JobCommand, Lease
+from core.jobs.types import Job, JobCommand, JobStatus, Lease, StepRecord
 from core.lifeline import exit_with_owner, mark_progress
 from core.limits.base import Limits
 from core.models import BaseModel, ModelRegistry
@@ -38,15 +39,18 @@ from core.settings import Settings, get_settings
 from core.storage import manifest
 from core.storage.base import ObjectKey
 from core.storage.build import open_store
-from core.telemetry import logs
+from core.telemetry import logs, phases
 from core.telemetry.context import of_process
 from core.telemetry.reports import Reporter
+from core.telemetry.steps import StepReport
+from core.telemetry.tracing import NoTraces, Traces, open_traces
 from core.wakeups import open_database
 from worker import torchrun
 from worker.canary import LIMITS, Canary
 from worker.checkpoint import PolicyKeeper
 from worker.exits import IN_ORDER, LEASE_LOST, OUTAGE
 from worker.grading import FailureWatch, GradingPool
+from worker.leaving import Leaving
 from worker.loop import LoopParts, TrainingLoop
 from worker.policy.chat import ChatTokenizer
 from worker.policy.full_policy import FullPolicy
@@ -70,14 +74,27 @@ T = TypeVar("T")
 class Runner:
     """Puts one job's parts together, runs its loop, and ends it. Of several ranks the first does so, and the others `follow`."""
 
-    def __init__(self, settings: Settings, lease: Lease, device: str = "cpu", ranks: Ranks = ALONE) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        lease: Lease,
+        device: str = "cpu",
+        ranks: Ranks = ALONE,
+        *,
+        leaving: Leaving,
+        traces: Traces,
+    ) -> None:
         self._settings, self._lease = settings, lease
         self._device, self._ranks = device, ranks
         self._database = open_database(settings)
         self._objects = open_store(settings.object_store_url)
         self._files = FileStore(self._database, self._objects, lease.project_id, settings.max_file_bytes)
         self._jobs = SqlJobStore(self._database, lease.project_id)
-        self._journal = SqlJournal(self._database, lease, Reporter.from_environment().step, Limits.default(settings))
+        self._leaving = leaving
+        self._reporter = Reporter.from_environment()
+        self._traces = traces
+        limits = Limits.default(settings)
+        self._journal = SqlJournal(self._database, lease, self._tell, limits, leaving.asked)
         self._history = History(self._database, lease)
         self._leases = SqlLeaseStore(self._database)
 
@@ -85,20 +102,31 @@ class Runner:
         """The job from wherever it stands to its end, or to a pause. Raises `LeaseLost`, and `Unavailable` in an outage."""
         job = self._leases.job(self._lease)
         try:
+            with self._traces.span("run", parent=job.traceparent, model=job.base_model) as span:
+                self._run(job)
+                span.set(status=self._jobs.get(job.id).status.value)
+        finally:
+            self._traces.close()
+
+    def _run(self, job: Job) -> None:
+        try:
             self._train(job)
             self._finish(job)
             hit("after_export")
         except LetGo:
-            log.info("job %s: paused", job.id)
+            log.info("job %s: let go of", job.id)
+            if self._hands_over():
+                self._journal.event(state.HANDED_OVER)
         except (LeaseLost, Unavailable):
             raise
         except (StorageFull, QuotaExceeded) as error:
-            self._journal.event(f"{error.message} The job is paused; free some space and resume it.", level="error")
+            message = f"{error.message} The job is paused; free some space and resume it."
+            self._journal.event(message, level="error")
             with suppress(WrongState):  # paused by its owner: what was to be kept for that did not fit
-                self._pause()
+                self._pause("storage_full", message)
         except RftError as error:
             self._journal.fail({"code": error.code or JobFailure.code, "message": error.message, "param": error.param})
-        self._leases.release(self._lease)
+        self._leases.release(self._lease, counted=not self._leaving.asked())
 
     def follow(self) -> None:
         """Compute this rank's share of the job's updates, for as long as the first rank wants it."""
@@ -109,8 +137,19 @@ class Runner:
         except RftError as error:  # the first rank comes to the same end, and tells of it
             log.info("%s", error.message)
 
-    def _pause(self) -> None:
-        self._jobs.command(self._lease.job_id, JobCommand.PAUSE)
+    def _tell(self, record: StepRecord) -> None:
+        """A step stands: for metrics and traces."""
+        report = StepReport.of(record, phases.taken())
+        self._reporter.step(report)
+        parts = {phase: seconds for phase, seconds in report.phases.items() if phase != "grade"}
+        self._traces.done("step", record.seconds, parts, step=record.step)
+
+    def _hands_over(self) -> bool:
+        """Whether the next worker takes the job up at once: this one ends, and nobody has paused the job."""
+        return self._leaving.asked() and self._leases.job(self._lease).status is JobStatus.RUNNING
+
+    def _pause(self, code: str, message: str) -> None:
+        self._jobs.command(self._lease.job_id, JobCommand.PAUSE, error={"code": code, "message": message, "param": None})
 
     def _train(self, job: Job) -> None:
         plan = Plan.from_json(job.plan or {})
@@ -153,6 +192,7 @@ class Runner:
             journal=self._journal,
             history=self._history,
             pause=self._pause,
+            leaving=self._hands_over,
             canary=Canary(synced, policy, 1.0 if base.servers else plan.temperature, limit) if synced else None,
         )
         try:
@@ -240,10 +280,11 @@ class Runner:
         results = self._files.receive([curve_csv(self._history.steps()).encode()])
         hit("mid_export")
         try:
-            self._journal.finish(model_name=self._names(job)[0], checkpoint_id=final.id, results=results)
+            errors = self._journal.finish(model_name=self._names(job)[0], checkpoint_id=final.id, results=results)
         except LeaseLost:
             self._files.discard(results)
             raise
+        self._reporter.estimates(errors)
 
     def _names(self, job: Job) -> tuple[str, str]:
         suffix: Any = job.request.get("suffix")
@@ -261,15 +302,18 @@ def main(arguments: Sequence[str]) -> int:
     if settings.trainer_processes > 1 and not torchrun.is_rank():
         return torchrun.run_ranks(settings.trainer_processes, "worker.runner", arguments)
     ranks, device = torchrun.join(_device(settings))
+    leaving, traces = Leaving(), open_traces("runner") if ranks.leads else NoTraces()
     # The number of threads decides how sums are split, hence the last bits: it belongs to a run's configuration.
     torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) // ranks.count))
     torch.use_deterministic_algorithms(True)
     # Filling new tensors costs time, and nothing here reads what it has not written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    runner = Runner(settings, Lease(job_id, project_id, int(epoch)), device, ranks)
+    runner = Runner(settings, Lease(job_id, project_id, int(epoch)), device, ranks, leaving=leaving, traces=traces)
     if not ranks.leads:
         runner.follow()
         return IN_ORDER
+    if ranks.count == 1:  # of several the others would die of a signal, and the first could not go on
+        leaving.listen()
     return torchrun.leave_status(_led(runner, job_id), ranks)
 
 

@@ -18,6 +18,7 @@ from core.jobs.types import BatchRecord, Lease, Wish
 from core.lifeline import mark_progress
 from core.response_format import ResponseFormat
 from core.storage.base import ObjectKey, ObjectStore
+from core.telemetry.phases import timed
 from graders.completion import sample_of
 from worker import rollouts
 from worker.grading import GradingPool
@@ -153,7 +154,8 @@ class BatchSampler:
             completions, answers = self._sample(wanted, prompts)
             pending[index] = self._keeping.submit(self._keep, wanted, index, prompts, completions, answers)
         for index, future in pending.items():
-            batch, wish = future.result()
+            with timed("grade"):
+                batch, wish = future.result()
             done[index] = batch
             if wish is Wish.LET_GO:
                 raise LetGo

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -20,6 +21,7 @@ from core.jobs.types import JobStatus, Lease
 from core.lifeline import Lifeline
 from core.limits.base import Limits
 from core.settings import Settings, get_settings
+from core.telemetry.context import bound
 from core.telemetry.metrics import LEASE_RENEWED, RUNNER_EXITS
 from core.telemetry.pulse import Pulse
 from core.telemetry.reports import VARIABLE as REPORTS
@@ -36,8 +38,6 @@ log = logging.getLogger("worker.supervisor")
 
 _RENEW_SECONDS = 2.0
 """How often a lease is renewed at most; a cancelled job's runner is stopped within this time."""
-_GRACE_SECONDS = 5.0
-"""Between asking a runner to end and killing it."""
 _RETRY_SECONDS = 2.0
 """Pause before a job whose runner crashed is due again."""
 _OUTAGE_SECONDS = 10.0
@@ -85,12 +85,11 @@ class Supervisor:
             self._tell_looked()
             self._bell.wait(self._settings.poll_seconds if self._running else self._idle_seconds)
         if self._running:
-            self._end_runner(self._running)
-            self._leases.release(self._running.lease, counted=False)
+            self._drain(self._running)
         self._tell_looked()
 
     def stop(self) -> None:
-        """Leave `serve` after the tick under way: the runner is ended, its job becomes due for another worker."""
+        """Leave `serve` once the runner has let go of its job at the next border, or was killed; the job is due for another."""
         self._stopping = True
         self._bell.ring()
 
@@ -112,10 +111,12 @@ class Supervisor:
     def tick(self) -> None:
         """Watch the runner, or claim a job and start one."""
         if self._running:
-            self._watch(self._running)
+            with bound(**_fields(self._running.lease)):
+                self._watch(self._running)
         elif lease := self._leases.claim(self._owner, self._settings.lease_seconds, self._models):
             hit("after_claim")
-            self._running = self._start(lease)
+            with bound(**_fields(lease)):
+                self._running = self._start(lease)
 
     def _tell_looked(self) -> None:
         with self._looked:
@@ -159,12 +160,13 @@ class Supervisor:
             LEASE_RENEWED.set_to_current_time()
         except LeaseLost as error:
             log.info("%s", error.message)
-            self._end_runner(running)
-            self._forget(running)
+            self._kill(running)
 
     def _release(self, lease: Lease, status: int) -> None:
-        """An outage does not count against the job: it may last."""
-        if status == exits.OUTAGE:
+        """An outage does not count against the job: it may last. Nor does the end of this worker."""
+        if self._stopping:
+            self._leases.release(lease, counted=False)
+        elif status == exits.OUTAGE:
             self._leases.release(lease, delay=_OUTAGE_SECONDS, counted=False)
         else:
             self._leases.release(lease, delay=_RETRY_SECONDS if status else 0.0)
@@ -174,13 +176,32 @@ class Supervisor:
         self._running = None
         LEASE_RENEWED.set(0)
 
-    def _end_runner(self, running: _Running) -> None:
+    def _kill(self, running: _Running) -> None:
+        """Of a runner that was fenced out nothing is left to save."""
+        running.process.kill()
+        running.process.wait()
+        self._forget(running)
+
+    def _drain(self, running: _Running) -> None:
+        """Let the runner go on to the next border, its lease held; where that takes too long, what it was doing is lost."""
         running.process.terminate()
-        try:
-            running.process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            running.process.kill()
-            running.process.wait()
+        give_up = monotonic() + self._settings.drain_seconds
+        while self._running and monotonic() < give_up:
+            with suppress(subprocess.TimeoutExpired):
+                running.process.wait(self._settings.poll_seconds)
+            try:
+                self.tick()
+            except Unavailable as error:
+                log.warning("%s", error.message)
+        if self._running:
+            log.warning("job %s: its runner takes too long to let go and is killed", running.lease.job_id)
+            self._kill(running)
+            self._leases.release(running.lease, counted=False)
+
+
+def _fields(lease: Lease) -> dict[str, str | int]:
+    """For the log."""
+    return {"job_id": lease.job_id, "project_id": lease.project_id, "epoch": lease.epoch}
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from core.errors import InvalidRequest, NotFound, RftError, StorageFull, TooLarge, Unavailable
 from core.sampler import Address, SamplerServer, reach
+from core.telemetry.context import current
 
 Json = dict[str, Any]
 
@@ -110,12 +111,12 @@ class SamplerClient:
     async def _send(self, path: str, body: Json) -> httpx2.Response:
         http = await self._client()
         try:
-            return await http.send(http.build_request("POST", path, json=body), stream=True)
+            return await http.send(http.build_request("POST", path, json=body, headers=_request_id()), stream=True)
         except httpx2.NetworkError:
             # It died a moment ago with the request unread, and is not known to be dead yet.
             await asyncio.sleep(RECONNECT_SECONDS)
             http = await self._client()
-            return await http.send(http.build_request("POST", path, json=body), stream=True)
+            return await http.send(http.build_request("POST", path, json=body, headers=_request_id()), stream=True)
 
     async def _client(self) -> httpx2.AsyncClient:
         """A client of the sampler. Raises `Unavailable` where it cannot be started."""
@@ -146,6 +147,12 @@ async def _pieces(response: httpx2.Response, stack: AsyncExitStack) -> AsyncIter
     async with stack:
         async for piece in response.aiter_raw():
             yield piece
+
+
+def _request_id() -> dict[str, str]:
+    """The id of the request that is answered, under which the sampler's log names it too."""
+    found = current().get("request_id")
+    return {} if found is None else {"x-request-id": str(found)}
 
 
 def _error(response: httpx2.Response) -> RftError:

@@ -50,6 +50,7 @@ def create_job(context: Context, project_id: str, body: Json, attempt: Attempt) 
         initial_checkpoint_id=start.checkpoint_id,
         priority=Options.model_validate(request.get("touchstone") or {}).priority,
         warnings=(NOT_SENT,) if asked.integrations else (),
+        traceparent=context.traces.traceparent(),
     )
     return context.jobs(project_id).create(new, attempt)
 

@@ -41,10 +41,19 @@ class JobStore(Protocol):
         `without_metadata` keeps those whose metadata is null.
         """
 
-    def command(self, job_id: str, command: JobCommand, *, grader: Json | None = None) -> Job:
+    def command(
+        self,
+        job_id: str,
+        command: JobCommand,
+        *,
+        grader: Json | None = None,
+        budget_seconds: float | None = None,
+        error: Json | None = None,
+    ) -> Job:
         """Apply PAUSE, RESUME or CANCEL with its event in one transaction; raises `WrongState` (400).
 
-        With RESUME a `grader` takes the place of the job's.
+        With RESUME a `grader` and a budget take the places of the job's; raises `InvalidRequest` for a budget that is used up
+        already. With PAUSE `error` (code, message, param) is why the job stops by itself.
         """
 
     def checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page[Checkpoint]:
@@ -120,8 +129,11 @@ class Journal(Protocol):
     def event(self, message: str, *, level: str = "info", data: Json | None = None) -> None:
         """Append a message event."""
 
-    def finish(self, *, model_name: str, checkpoint_id: str, results: Stored) -> None:
-        """End the job `succeeded`, with its tuned model, and a result file of bytes that are stored."""
+    def finish(self, *, model_name: str, checkpoint_id: str, results: Stored) -> Mapping[str, float]:
+        """End the job `succeeded`, with its tuned model, and a result file of bytes that are stored.
+
+        Returns how wrong its estimates of the end were (`core.jobs.estimates`).
+        """
 
     def fail(self, error: Json) -> None:
         """End the job `failed`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import select
@@ -12,6 +12,7 @@ from core.db import Database
 from core.errors import LeaseLost, WrongState
 from core.files import new_file_row
 from core.jobs import state
+from core.jobs.estimates import estimate_errors
 from core.jobs.ranking import best_first
 from core.jobs.sql_leases import fenced
 from core.jobs.sql_rows import append_event, fail, move
@@ -41,12 +42,14 @@ class SqlJournal:
         lease: Lease,
         committed: Callable[[StepRecord], None] = lambda _: None,
         limits: Limits = NO_LIMITS,
+        leaving: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`committed` hears of every step once it stands."""
+        """`committed` hears of every step once it stands; `leaving` tells that the runner itself wishes to let go."""
         self._database = database
         self._lease = lease
         self._committed = committed
         self._limits = limits
+        self._leaving = leaving
 
     def keep_batch(self, batch: BatchRecord) -> Wish:
         """Record a sampling batch whose object is stored; the first of its name stays."""
@@ -68,7 +71,7 @@ class SqlJournal:
                     )
                 )
                 self._check_room(session, job)
-            return _wish(job)
+            return self._wish(job)
 
     def commit_step(self, record: StepRecord) -> Wish:
         """Record a step's metrics with its metrics event, and count it into the job; a step counts once.
@@ -93,7 +96,7 @@ class SqlJournal:
                 count(session, job.project_id, now, amounts(job.base_model, record))
                 if record.pause is not None:
                     _pause(session, job, record.pause, now)
-            wish = _wish(job)
+            wish = self._wish(job)
         if is_new:
             self._committed(record)
         return wish
@@ -147,8 +150,10 @@ class SqlJournal:
         with self._write() as (session, job, now):
             append_event(session, job, message, now, level=level, data=data)
 
-    def finish(self, *, model_name: str, checkpoint_id: str, results: Stored) -> None:
+    def finish(self, *, model_name: str, checkpoint_id: str, results: Stored) -> Mapping[str, float]:
         """End the job `succeeded`, with its tuned model and the file of its results, whose bytes are stored.
+
+        Returns how wrong its estimates of the end were (`core.jobs.estimates`).
 
         A job paused meanwhile is not finished: raises `LeaseLost`, and the runner that comes after `resume` does it.
         """
@@ -164,7 +169,9 @@ class SqlJournal:
             session.add(file)
             job.result_files = [file.id]
             append_event(session, job, state.model_created(model_name), now)
-            append_event(session, job, state.SUCCEEDED, now)
+            errors = estimate_errors(session, job, now)
+            append_event(session, job, state.SUCCEEDED, now, data={"estimate_errors": dict(errors)})
+            return errors
 
     def fail(self, error: Json) -> None:
         """End the job `failed`, with `error` (code, message, param). Raises `LeaseLost` for a job paused meanwhile."""
@@ -180,6 +187,9 @@ class SqlJournal:
                 yield session, job, self._database.time(session)
         except WrongState as error:
             raise LeaseLost(f"Job {self._lease.job_id} has moved on: {error.message}") from error
+
+    def _wish(self, job: JobRow) -> Wish:
+        return Wish.GO_ON if job.status == JobStatus.RUNNING and not self._leaving() else Wish.LET_GO
 
     def _checkpoint_row(self, job: JobRow, new: NewCheckpoint, now: float) -> CheckpointRow:
         return CheckpointRow(
@@ -202,14 +212,11 @@ class SqlJournal:
         check_stored_bytes(session, job.project_id, 0, self._limits)
 
 
-def _wish(job: JobRow) -> Wish:
-    return Wish.GO_ON if job.status == JobStatus.RUNNING else Wish.LET_GO
-
-
 def _pause(session: Session, job: JobRow, reason: str, now: float) -> None:
     append_event(session, job, reason, now, level="warn")
     if job.status != JobStatus.PAUSED:
         move(session, job, JobCommand.PAUSE, now)
+        job.error = {"code": "budget_used", "message": reason, "param": None}
         append_event(session, job, state.PAUSED, now)
 
 

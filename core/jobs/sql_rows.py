@@ -39,6 +39,7 @@ def no_such_job(job_id: str) -> NotFound:
 def move(session: Session, job: JobRow, command: JobCommand, now: float) -> None:
     """Apply `command` to the row, with what the new status owes others. Raises `WrongState`, the row unchanged."""
     job.status = state.next_status(JobStatus(job.status), command)
+    job.error = None
     if job.status == JobStatus.QUEUED:
         owe(session, job, DISPATCH_TOPIC, {"job_id": job.id}, now)
     if job.status in state.TERMINAL:
@@ -124,6 +125,7 @@ def job_of(row: JobRow | Row[Any]) -> Job:
         attempts=row.attempts,
         eval_id=row.eval_id,
         initial_checkpoint_id=row.initial_checkpoint_id,
+        traceparent=row.traceparent,
     )
 
 

@@ -57,6 +57,7 @@ class SqlJobStore:
                 seed=new.seed,
                 initial_checkpoint_id=new.initial_checkpoint_id,
                 niceness=-new.priority,
+                traceparent=new.traceparent,
             )
             session.add(row)
             session.flush()
@@ -97,11 +98,20 @@ class SqlJobStore:
             rows = session.scalars(self._page(pairs, place).limit(limit + 1)).all()
             return Page(tuple(job_of(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
-    def command(self, job_id: str, command: JobCommand, *, grader: Json | None = None) -> Job:
+    def command(
+        self,
+        job_id: str,
+        command: JobCommand,
+        *,
+        grader: Json | None = None,
+        budget_seconds: float | None = None,
+        error: Json | None = None,
+    ) -> Job:
         """Apply PAUSE, RESUME or CANCEL with its event in one transaction; raises `NotFound` and `WrongState`.
 
-        With RESUME a `grader` takes the place of the job's. A paused job keeps its runner's lease until the runner lets go; a
-        cancelled one takes it away at once.
+        With RESUME a `grader` and a budget take the places of the job's; raises `InvalidRequest` for a budget that is used up
+        already. With PAUSE `error` is why the job stops by itself, shown as long as it is paused. A paused job keeps its runner's
+        lease until the runner lets go; a cancelled one takes it away at once.
         """
         with self._database.begin() as session:
             row = find_job(session, self._project_id, job_id, lock=True)
@@ -112,6 +122,11 @@ class SqlJobStore:
                 if grader is not None:
                     row.request = _with_grader(row.request, grader)
                     append_event(session, row, state.GRADER_REPLACED, now)
+                if budget_seconds is not None:
+                    _set_budget(row, budget_seconds)
+                    append_event(session, row, state.budget_set(budget_seconds), now)
+            if command is JobCommand.PAUSE:
+                row.error = error
             if command is JobCommand.CANCEL:
                 row.lease_epoch += 1
             append_event(session, row, _COMMAND_EVENTS[command], now)
@@ -190,6 +205,14 @@ class SqlJobStore:
 def _with_grader(request: Json, grader: Json) -> Json:
     method = request["method"]
     return {**request, "method": {**method, "reinforcement": {**method["reinforcement"], "grader": grader}}}
+
+
+def _set_budget(row: JobRow, seconds: float) -> None:
+    if seconds <= row.train_seconds:
+        message = f"The job has trained for {row.train_seconds:.1f} seconds already: a new budget has to be above that."
+        raise InvalidRequest(message, param="touchstone.budget_seconds", code="invalid_value")
+    row.request = {**row.request, "touchstone": {**(row.request.get("touchstone") or {}), "budget_seconds": seconds}}
+    row.plan = {**(row.plan or {}), "budget_seconds": seconds}
 
 
 def unknown_cursor(after: str) -> InvalidRequest:

@@ -65,6 +65,7 @@ VALIDATED = "Files validated, moving job to queued state"
 STARTED = "Fine-tuning job started"
 CONTINUED = "Fine-tuning job continues from its newest training state"
 WORKER_LOST = "Worker lost; the job continues from its newest training state"
+HANDED_OVER = "The worker ends in order; the job goes on with the next one"
 PAUSED = "Fine-tuning job paused"
 RESUMED = "Fine-tuning job resumed, moving job to queued state"
 GRADER_REPLACED = "Grader replaced: what is graded from now on is graded by the new one"
@@ -88,6 +89,11 @@ def validating(training_file: str, validation_file: str | None) -> str:
 def checkpoint_created(step: int) -> str:
     """A checkpoint exists."""
     return f"Checkpoint created at step {step}"
+
+
+def budget_set(seconds: float) -> str:
+    """A job goes on with another budget."""
+    return f"The job has a new budget of {seconds:g} seconds"
 
 
 def model_created(name: str) -> str:

@@ -61,6 +61,8 @@ class NewJob:
     """Of the project's queued jobs, those with the highest are claimed first."""
     warnings: tuple[str, ...] = ()
     """What the client should know of its request: told by the job's first events."""
+    traceparent: str | None = None
+    """The span of the create call, where traces are kept."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Job:
     fine_tuned_model: str | None
     result_files: tuple[str, ...]
     error: Json | None
+    """Why it failed, or why it paused by itself: code, message, param."""
     started_at: float | None
     finished_at: float | None
     estimated_finish: float | None
@@ -89,6 +92,7 @@ class Job:
     attempts: int
     eval_id: str | None = None
     initial_checkpoint_id: str | None = None
+    traceparent: str | None = None
 
     @property
     def training_file(self) -> str:
@@ -150,9 +154,9 @@ class StepRecord:
     """Completion tokens that this step's update used."""
     seconds: float = 0.0
     seconds_left: float | None = None
-    """Until the job's end, as far as its steps tell."""
+    """Until the job's end, as far as its steps tell; `metrics` hold it, too, for `core.jobs.estimates`."""
     pause: str | None = None
-    """Why the job is to be paused behind this step, if it is."""
+    """What pauses the job behind this step: its budget, used up."""
 
 
 @dataclass(frozen=True)

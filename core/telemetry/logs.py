@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from core.settings import Settings
 from core.telemetry import context
 
+OURS = ("api", "cli", "core", "graders", "worker")
+
 _SECRETS = re.compile(
     r"""(?P<before>\b(?:rft_sk_|rft_admin_|sk-|whsec_|[Bb]earer\s+)|://[^\s:/@'"]*:)(?P<secret>[^\s'"@,;)\\]{4,})"""
 )
@@ -57,11 +59,10 @@ def configure(settings: Settings) -> None:
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else PlainFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.log_level.upper())
-    # Its lines repeat what our own say, a request each.
-    logging.getLogger("uvicorn.access").disabled = True
-    for name in ("uvicorn", "uvicorn.error"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # Libraries tell of every request and every migration that went well.
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level.upper()]))
+    for name in OURS:
+        logging.getLogger(name).setLevel(settings.log_level.upper())
 
 
 def blotted(text: str) -> str:

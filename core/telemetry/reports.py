@@ -13,9 +13,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from core.jobs.types import Json, StepRecord
+from core.jobs.types import Json
 from core.settings import variable
-from core.telemetry import metrics, phases
+from core.telemetry import metrics
 from core.telemetry.steps import StepReport
 
 log = logging.getLogger(__name__)
@@ -41,9 +41,9 @@ class Reporter:
         os.set_blocking(descriptor, False)
         return cls(descriptor)
 
-    def step(self, record: StepRecord) -> None:
+    def step(self, report: StepReport) -> None:
         """A step was committed."""
-        self._send({"step": StepReport.of(record, phases.taken()).to_json()})
+        self._send({"step": report.to_json()})
 
     def estimates(self, errors: Mapping[str, float]) -> None:
         """A job has ended: how wrong the estimates of that moment were, by the share of steps after which they were made."""

@@ -26,7 +26,7 @@ class Operation:
 
     @property
     def is_administrators(self) -> bool:
-        return self.path.startswith("/v1/organization")
+        return self.path.startswith("/v1/organization") or self.path == "/metrics"
 
     def parameters(self, where: str) -> dict[str, Json]:
         """The schemas of its parameters in `path`, `query` or `header`, by name."""

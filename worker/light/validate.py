@@ -12,6 +12,7 @@ from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.types import Job
 from core.jobs.validation import validate
 from core.storage.base import ObjectStore
+from core.telemetry.context import bound
 
 log = logging.getLogger("worker.light.validate")
 
@@ -39,6 +40,10 @@ class ValidateJobs:
             self._check(job)
 
     def _check(self, job: Job) -> None:
+        with bound(job_id=job.id, project_id=job.project_id):
+            self._check_files(job)
+
+    def _check_files(self, job: Job) -> None:
         files = FileStore(self._database, self._objects, job.project_id, self._max_file_bytes)
         try:
             plan = validate(job, files)
@@ -49,3 +54,4 @@ class ValidateJobs:
             log.warning("job %s: its files cannot be checked now: %s", job.id, error.message)
         else:
             self._leases.validated(job, plan.to_json())
+            log.info("job %s: its files are good", job.id)

@@ -22,9 +22,11 @@ from core.lifeline import exit_with_owner
 from core.models import ModelRegistry
 from core.settings import get_settings
 from core.storage.build import open_store
+from core.telemetry import logs
 from worker.sampler.access import TokenRequired
 from worker.sampler.backends import VllmBackend
 from worker.sampler.engine import Engine
+from worker.sampler.requests import RequestIds
 from worker.sampler.server import SamplerApp
 
 _GRACE_SECONDS = 3
@@ -43,6 +45,7 @@ def main() -> int:
     if arguments.follow_stdin:
         exit_with_owner()
     settings = get_settings()
+    logs.configure(settings)
     if arguments.host and not settings.sampler_token:
         sys.stderr.write("RFT_SAMPLER_TOKEN is not set: on a network the sampler answers nobody without it.\n")
         return 1
@@ -54,10 +57,10 @@ def main() -> int:
     except RftError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
-    app: ASGIApp = SamplerApp(engine, VllmBackend(registry, store, settings)).asgi()
+    app: ASGIApp = RequestIds(SamplerApp(engine, VllmBackend(registry, store, settings)).asgi())
     if settings.sampler_token and arguments.host:
         app = TokenRequired(app, settings.sampler_token)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS)
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS)
     server = uvicorn.Server(config)
     server.run(sockets=[_listen_at(arguments.host, arguments.port) if arguments.host else _listen(arguments.socket)])
     return 0
