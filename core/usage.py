@@ -95,11 +95,11 @@ class UsageStore:
         Of all projects and models where none are named. Hours that begin within [start, end) count whole.
         """
         span: ColumnElement[int] = start + (UsageRow.hour - start) // width * width
-        nothing: ColumnElement[str | None] = null()
+        apart = [*([UsageRow.project_id] if by_project else []), *([UsageRow.model] if by_model else [])]
         columns = (
             span.label("start"),
-            (UsageRow.project_id if by_project else nothing).label("project"),
-            (UsageRow.model if by_model else nothing).label("named"),
+            (UsageRow.project_id if by_project else null()).label("project"),
+            (UsageRow.model if by_model else null()).label("named"),
             UsageRow.kind,
         )
         wanted = [UsageRow.hour >= start, UsageRow.hour < end]
@@ -107,8 +107,8 @@ class UsageStore:
             wanted.append(UsageRow.project_id.in_(project_ids))
         if models is not None:
             wanted.append(UsageRow.model.in_(models))
-        order = ("start", *([UsageRow.project_id] if by_project else []), *([UsageRow.model] if by_model else []), UsageRow.kind)
-        query = select(*columns, func.sum(UsageRow.amount)).where(*wanted).group_by(*order).order_by(*order)
+        query = select(*columns, func.sum(UsageRow.amount)).where(*wanted)
+        query = query.group_by("start", *apart, UsageRow.kind).order_by("start", *apart, UsageRow.kind)
         with self._database.read() as session:
             rows = session.execute(query).all()
         return [Used(int(begin), project, model, UsageKind(kind), float(amount)) for begin, project, model, kind, amount in rows]

@@ -102,8 +102,13 @@ class OpenTelemetryTraces:
 
         above = None if parent is None else TraceContextTextMapPropagator().extract({"traceparent": parent})
         # Exceptions quote what clients sent: they are for the log.
-        quiet = {"record_exception": False, "set_status_on_exception": False}
-        with self._tracer.start_as_current_span(name, context=above, attributes=_attributes(attributes), **quiet) as span:
+        with self._tracer.start_as_current_span(
+            name,
+            context=above,
+            attributes=_attributes(attributes),
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
             yield _Span(span)
 
     def done(self, name: str, seconds: float, phases: Mapping[str, float], **attributes: Value) -> None:
