@@ -124,7 +124,7 @@ def migrate(database_url: str) -> None:
         with _translated(), database._writer.connect() as connection, connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-            config = _alembic_config()
+            config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:
@@ -144,15 +144,15 @@ def usable(database: Database) -> bool:
 @lru_cache(maxsize=1)
 def _revisions() -> frozenset[str]:
     """Every revision that this code knows."""
-    return frozenset(script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions())
+    return frozenset(script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions())
 
 
 @lru_cache(maxsize=1)
 def _head() -> str | None:
-    return ScriptDirectory.from_config(_alembic_config()).get_current_head()
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
-def _alembic_config() -> Config:
+def alembic_config() -> Config:
     """Alembic's configuration for the `migrations` package, wherever it is installed."""
     config = Config()
     config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))

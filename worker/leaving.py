@@ -7,19 +7,15 @@ import threading
 
 
 class Leaving:
-    """Whether this process was asked to end. The first SIGTERM asks, a second one ends it at once."""
+    """Whether this process was asked to end, by SIGTERM; perhaps twice: service managers signal every process of a service."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
 
     def listen(self) -> None:
         """Hear SIGTERM from now on; for the main thread alone."""
-        signal.signal(signal.SIGTERM, lambda *_: self._ask())
+        signal.signal(signal.SIGTERM, lambda *_: self._asked.set())
 
     def asked(self) -> bool:
         """Whether SIGTERM has come."""
         return self._asked.is_set()
-
-    def _ask(self) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        self._asked.set()

@@ -75,6 +75,20 @@ def test_a_budget_of_seconds_pauses_the_job_once(bench: Bench) -> None:
     assert ended.status is JobStatus.SUCCEEDED
 
 
+def test_a_job_resumed_with_a_higher_budget_pauses_again_when_that_is_used(bench: Bench) -> None:
+    service, job = bench.service, bench.job(budget_seconds=0.001)
+    with service.supervisor():
+        service.wait_for_pause(job.id)
+        paused = service.jobs.get(job.id)
+        assert paused.error == {"code": "budget_used", "message": "The job has used its budget of 0.001 seconds.", "param": None}
+        resumed = service.jobs.command(job.id, JobCommand.RESUME, budget_seconds=paused.train_seconds + 0.001)
+        assert resumed.error is None
+        service.wait_for_pause(job.id)
+        assert service.jobs.get(job.id).step > paused.step
+        service.jobs.command(job.id, JobCommand.RESUME)
+        bench.assert_same_end(service.wait_for_end(job.id))
+
+
 def test_a_job_paused_in_an_evaluation_keeps_its_last_committed_step_and_resumes_to_the_same_bits(
     tmp_path: Path, model: Path
 ) -> None:
