@@ -10,6 +10,7 @@ from api.auth import ContextDep, administrator
 from api.objects import Responses
 from core.telemetry.metrics import exposition
 from core.telemetry.state import StateCollector
+from graders.sandbox.figures import SandboxCollector
 
 router = APIRouter(tags=["health"], dependencies=[Depends(administrator)])
 
@@ -18,5 +19,6 @@ _TEXT: Responses = {200: {"description": "Prometheus' text format", "content": {
 
 @router.get("/metrics", response_class=Response, responses=_TEXT)
 def metrics(context: ContextDep) -> Response:
-    """This process's metrics, and the state of the queue that all processes share."""
-    return Response(exposition(StateCollector(context.database)), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    """This process's metrics, those of its grader process, and the state of the queue that all processes share."""
+    collectors = (StateCollector(context.database), SandboxCollector(lambda: context.sandbox.path))
+    return Response(exposition(*collectors), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -53,6 +53,12 @@ class SocketService:
         process = self._process
         return None if process is None else process.pid
 
+    @property
+    def path(self) -> Path | None:
+        """Where the child listens, if one was started and not closed."""
+        directory = self._directory
+        return None if self._process is None or directory is None else directory / "s"
+
     def ensure(self) -> Path:
         """The path of a socket that accepts connections. Raises `Unavailable` with the child's last words if it cannot be had."""
         with self._lock:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from core.bell import Bell
 from core.settings import get_settings
+from core.telemetry.pulse import Pulse
+from core.telemetry.server import serve_metrics
 from core.wakeups import open_database
 from worker.celery_app import LIGHT_QUEUE, Consumer, celery_app
 from worker.light.build import light_chores, validation
@@ -29,7 +31,13 @@ def main(arguments: Sequence[str]) -> None:
     database = open_database(settings)
     end = Bell()
     on_end(end.ring)
-    light = LightWork(light_chores(settings, database), pause=lambda chore: _PATIENCE * max(chore.every, settings.look_seconds))
+    pulse = Pulse()
+    serve_metrics(settings, pulse)
+    light = LightWork(
+        light_chores(settings, database),
+        pause=lambda chore: _PATIENCE * max(chore.every, settings.look_seconds),
+        passed=pulse.beat,
+    )
     app = celery_app(redis_url(settings))
     add_light_tasks(app, validation(settings, database).check, light.ask)
     light.start()

@@ -19,6 +19,8 @@ from core.jobs.sql_rows import DISPATCH_TOPIC, VALIDATE_TOPIC, WEBHOOK_TOPIC
 from core.jobs.types import JobStatus
 from core.outbox import Message, Relay
 from core.settings import Settings, get_settings
+from core.telemetry.pulse import Pulse
+from core.telemetry.server import serve_metrics
 from core.wakeups import Moved, listen, open_database
 from core.webhooks.deliveries import fan_out
 from worker.celery_app import GPU_QUEUE, LIGHT_QUEUE, celery_app
@@ -48,6 +50,8 @@ class Scheduler:
         self._resend_at = 0.0
         self._bell = Bell()
         self._stopping = False
+        self._pulse = Pulse()
+        self._metrics = serve_metrics(settings, self._pulse)
 
     def serve(self) -> None:
         """Tick until `stop`; a database that is away for a while is waited for."""
@@ -56,6 +60,7 @@ class Scheduler:
                 self.tick()
             except Unavailable as error:
                 log.warning("%s", error.message)
+            self._pulse.beat()
             self._bell.wait(self._settings.poll_seconds)
 
     def stop(self) -> None:

@@ -28,6 +28,7 @@ from core.telemetry.reports import VARIABLE as REPORTS
 from core.telemetry.reports import runner_reports
 from core.telemetry.server import serve_metrics
 from core.wakeups import Moved, open_database
+from graders.sandbox.figures import SandboxCollector
 from worker import exits
 from worker.light.build import chores
 from worker.light.run import LightWork
@@ -67,7 +68,7 @@ class Supervisor:
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._running: _Running | None = None
         self._pulse = Pulse()
-        self._metrics = serve_metrics(settings, self._pulse)
+        self._metrics = serve_metrics(settings, self._pulse, SandboxCollector(lambda: settings.grader_socket))
         self._bell = Bell()
         self._renew_now = False
         self._stopping = False

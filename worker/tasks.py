@@ -13,6 +13,8 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from core.telemetry.context import bound
+from core.telemetry.metrics import MESSAGES_SENT, MESSAGES_TAKEN, MESSAGES_WAITING, REDIS_FAILURES
 from worker.celery_app import GPU_QUEUE, LIGHT_QUEUE
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,9 @@ def add_run_task(app: Celery, take: Callable[[], None]) -> None:
     """Let messages of the queue `gpu` call `take`, which returns when the worker is idle."""
 
     def run(job_id: str) -> None:
-        log.debug("rung for job %s", job_id)
+        MESSAGES_TAKEN.labels(RUN).inc()
+        with bound(job_id=job_id):
+            log.debug("rung for a job")
         take()
 
     app.task(name=RUN)(run)
@@ -44,9 +48,11 @@ def add_light_tasks(app: Celery, validate: Callable[[str], None], chore: Callabl
     """Let messages of the queue `default` call `validate` with a job's id and `chore` with a name."""
 
     def run_validate(job_id: str) -> None:
+        MESSAGES_TAKEN.labels(VALIDATE).inc()
         validate(job_id)
 
     def run_chore(name: str) -> None:
+        MESSAGES_TAKEN.labels(CHORE).inc()
         chore(name)
 
     app.task(name=VALIDATE)(run_validate)
@@ -77,7 +83,10 @@ class Doorbells:
     def waiting(self, queue: str) -> int | None:
         """Messages that nobody has taken yet; None where Redis is away."""
         found = self._asked(lambda: self._redis.llen(queue))
-        return None if found is None else int(str(found))
+        if found is None:
+            return None
+        MESSAGES_WAITING.labels(queue).set(int(str(found)))
+        return int(str(found))
 
     def _is_first(self, key: str, every: float) -> bool:
         return bool(self._asked(lambda: self._redis.set(key, 1, nx=True, px=max(1, int(every * 900)))))
@@ -97,9 +106,11 @@ class Doorbells:
             return
         try:
             self._app.send_task(task, kwargs=dict(arguments), queue=queue, expires=expires, retry=False)
+            MESSAGES_SENT.labels(task).inc()
         except (OperationalError, redis.RedisError, OSError) as error:
             self._away(error)
 
     def _away(self, error: Exception) -> None:
+        REDIS_FAILURES.inc()
         log.warning("Redis does not answer; for %.0f s no worker is rung: %s", AWAY_SECONDS, error)
         self._away_until = time.monotonic() + AWAY_SECONDS

@@ -55,6 +55,24 @@ CHORE_SECONDS = Gauge(
 )
 CHORE_FAILURES = Counter("touchstone_chore_failures", "Passes of a chore that raised.", ("chore",), registry=REGISTRY)
 
+MESSAGES_SENT = Counter(
+    "touchstone_messages_sent", "Celery's messages that a scheduler has sent, by task.", ("task",), registry=REGISTRY
+)
+MESSAGES_TAKEN = Counter(
+    "touchstone_messages_taken", "Celery's messages that a worker has taken, by task.", ("task",), registry=REGISTRY
+)
+MESSAGES_WAITING = Gauge(
+    "touchstone_messages_waiting",
+    "Celery's messages that nobody had taken when a scheduler last looked.",
+    ("queue",),
+    registry=REGISTRY,
+)
+REDIS_FAILURES = Counter(
+    "touchstone_redis_failures",
+    "Times that a scheduler found Redis away; it leaves it alone for some seconds then.",
+    registry=REGISTRY,
+)
+
 LEASE_RENEWED = Gauge(
     "touchstone_lease_renewed_timestamp_seconds",
     "When this worker last renewed its lease, unix time; 0 without a job.",
@@ -62,7 +80,7 @@ LEASE_RENEWED = Gauge(
 )
 LOOKED = Gauge(
     "touchstone_worker_looked_timestamp_seconds",
-    "When this worker last looked for work and at its runner, unix time.",
+    "When this worker or scheduler last looked for work, unix time.",
     registry=REGISTRY,
 )
 RUNNER_EXITS = Counter(

@@ -41,6 +41,10 @@ class Enforced:
 class GraderServer(Protocol):
     """Where a grader process listens: `core.processes.SocketService`, or the address of one that others run."""
 
+    @property
+    def path(self) -> Path | None:
+        """Its socket; None while it was not started."""
+
     def ensure(self) -> Path:
         """The path of its socket. Raises `Unavailable`."""
 
@@ -63,6 +67,11 @@ class GraderClient:
         """Connections that no thread uses now."""
         self._busy: set[socket.socket] = set()
         self._closings = 0
+
+    @property
+    def path(self) -> Path | None:
+        """The grader process's socket; None while none was needed."""
+        return self._server.path
 
     def for_tenant(self, tenant: str) -> TenantSandbox:
         """The same grader process for one project: its calls share no process with those of others."""

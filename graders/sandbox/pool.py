@@ -43,8 +43,14 @@ class Pool:
         """The least recently used first."""
         self._settled: tuple[Level, Interpreter] | None = None
         self._settling = asyncio.Lock()
+        self._starts = 0
         self.refused: dict[str, str] = {}
         """The levels that were tried and do not work here, and why."""
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """How many zygotes are warm, and how many were started so far."""
+        return {"zygotes": len(self._warm), "zygote_starts_total": self._starts}
 
     async def settle(self) -> Level:
         """The level of all zygotes: the strongest one that starts. Raises `CannotStart` where there is none."""
@@ -125,6 +131,7 @@ class Pool:
         task = self._warm.pop(key, None)
         spent = task if task is not None and _spent(task) else None
         if task is None or spent is not None:
+            self._starts += 1
             task = asyncio.create_task(Zygote.start(source, template, self._wall_seconds, self._scratch))
         self._warm[key] = task
         for other in [*self._over_the_limit(key), *([spent] if spent else [])]:

@@ -15,14 +15,23 @@ class Turns:
     """
 
     def __init__(self, parallel: int) -> None:
-        self._free = parallel
+        self._parallel = self._free = parallel
+        self._begun = 0
         self._waiting: dict[str, dict[int, deque[asyncio.Future[None]]]] = {}
         """By tenant, then by batch; who is first in each is next."""
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """How many calls may run, run and wait, and how many have begun so far."""
+        waiting = sum(len(calls) for batches in self._waiting.values() for calls in batches.values())
+        running = self._parallel - self._free
+        return {"parallel": self._parallel, "running": running, "waiting": waiting, "calls_total": self._begun}
 
     @contextlib.asynccontextmanager
     async def turn(self, tenant: str, batch: int) -> AsyncIterator[None]:
         """One call of a batch: begins when it is its turn."""
         await self._begin(tenant, batch)
+        self._begun += 1
         try:
             yield
         finally:

@@ -20,11 +20,19 @@ _STOP_SECONDS = 2.0
 class LightWork:
     """Runs chores from `start` to `stop`. A pass that fails is logged; the next one tries again.
 
-    `pause` tells the seconds between two passes of a chore that nobody asks for in between.
+    `pause` tells the seconds between two passes of a chore that nobody asks for in between; `passed` is called after each pass,
+    from any of the threads.
     """
 
-    def __init__(self, chores: Sequence[Chore], *, pause: Callable[[Chore], float] = lambda chore: chore.every) -> None:
+    def __init__(
+        self,
+        chores: Sequence[Chore],
+        *,
+        pause: Callable[[Chore], float] = lambda chore: chore.every,
+        passed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._pause = pause
+        self._passed = passed
         self._stopping = False
         self._asked = {chore.name: threading.Event() for chore in chores}
         self._threads = [
@@ -60,5 +68,6 @@ class LightWork:
                 log.warning("%s: %s", chore.name, error.message)
             except Exception:
                 log.exception("%s failed; it is tried again in %g seconds", chore.name, self._pause(chore))
+            self._passed()
             asked.wait(self._pause(chore))
             asked.clear()
