@@ -110,9 +110,11 @@ def test_each_phase_is_timed(observed: Observed, phase: str, count: int) -> None
 def test_the_error_of_estimates_stands_in_the_last_event(observed: Observed) -> None:
     assert observed.last_event.message == state.SUCCEEDED
     assert observed.last_event.data is not None
-    (error,) = observed.last_event.data["estimate_errors"].items()
-    assert error[0] == "50%"
-    assert observed.samples["touchstone_estimate_relative_error_sum", ("50%",)] == pytest.approx(error[1])
+    errors = observed.last_event.data["estimate_errors"]
+    assert list(errors) == ["50%"]
+    # An estimate of no time at all is wrong by -1; none can be less.
+    assert errors["50%"] >= -1
+    assert observed.samples["touchstone_estimate_relative_error_count", ("50%",)] == 1
 
 
 def test_one_trace_goes_from_the_create_call_to_the_phases_of_steps(observed: Observed) -> None:
