@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import torch
 
 from core import response_format
-from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS, load_rows
+from core.datasets.check import MAX_TRAINING_ROWS, MAX_VALIDATION_ROWS
 from core.errors import JobFailure, LeaseLost, QuotaExceeded, RftError, StorageFull, Unavailable, WrongState
 from core.failpoints import hit
 from core.files import FileStore
@@ -31,7 +31,7 @@ from core.jobs.ranking import best_first
 from core.jobs.sql_journal import SqlJournal
 from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.sql_store import SqlJobStore
-from core.jobs.types import Job, JobCommand, JobStatus, Lease, StepRecord
+from core.jobs.types import Job, JobCommand, JobStatus, Lease
 from core.lifeline import exit_with_owner, mark_progress
 from core.limits.base import Limits
 from core.models import BaseModel, ModelRegistry
@@ -39,11 +39,8 @@ from core.settings import Settings, get_settings
 from core.storage import manifest
 from core.storage.base import ObjectKey
 from core.storage.build import open_store
-from core.telemetry import logs, phases
+from core.telemetry import logs
 from core.telemetry.context import of_process
-from core.telemetry.reports import Reporter
-from core.telemetry.steps import StepReport
-from core.telemetry.tracing import NoTraces, Traces, open_traces
 from core.wakeups import open_database
 from worker import torchrun
 from worker.canary import LIMITS, Canary
@@ -61,10 +58,12 @@ from worker.policy.model import load_model
 from worker.policy.ranks import ALONE, Ranks
 from worker.policy.trained import TrainedPolicy, UpdateConfig
 from worker.policy.tuned import tuned_weights
+from worker.prompts import load_prompts
 from worker.reward import Reward
 from worker.rollout.build import build_engine
-from worker.sampling import BatchSampler, LetGo, Prompt
+from worker.sampling import BatchSampler, LetGo
 from worker.seeds import derive
+from worker.telling import Telling
 
 log = logging.getLogger("worker.runner")
 
@@ -74,39 +73,24 @@ T = TypeVar("T")
 class Runner:
     """Puts one job's parts together, runs its loop, and ends it. Of several ranks the first does so, and the others `follow`."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        lease: Lease,
-        device: str = "cpu",
-        ranks: Ranks = ALONE,
-        *,
-        leaving: Leaving,
-        traces: Traces,
-    ) -> None:
+    def __init__(self, settings: Settings, lease: Lease, device: str = "cpu", ranks: Ranks = ALONE) -> None:
         self._settings, self._lease = settings, lease
         self._device, self._ranks = device, ranks
         self._database = open_database(settings)
         self._objects = open_store(settings.object_store_url)
         self._files = FileStore(self._database, self._objects, lease.project_id, settings.max_file_bytes)
         self._jobs = SqlJobStore(self._database, lease.project_id)
-        self._leaving = leaving
-        self._reporter = Reporter.from_environment()
-        self._traces = traces
-        limits = Limits.default(settings)
-        self._journal = SqlJournal(self._database, lease, self._tell, limits, leaving.asked)
+        self.leaving, self._telling = Leaving(), Telling(leads=ranks.leads)
+        self._journal = SqlJournal(self._database, lease, self._telling.step, Limits.default(settings), self.leaving.asked)
         self._history = History(self._database, lease)
         self._leases = SqlLeaseStore(self._database)
 
     def run(self) -> None:
         """The job from wherever it stands to its end, or to a pause. Raises `LeaseLost`, and `Unavailable` in an outage."""
         job = self._leases.job(self._lease)
-        try:
-            with self._traces.span("run", parent=job.traceparent, model=job.base_model) as span:
-                self._run(job)
-                span.set(status=self._jobs.get(job.id).status.value)
-        finally:
-            self._traces.close()
+        with self._telling.run(job) as span:
+            self._run(job)
+            span.set(status=self._jobs.get(job.id).status.value)
 
     def _run(self, job: Job) -> None:
         try:
@@ -126,7 +110,7 @@ class Runner:
                 self._pause("storage_full", message)
         except RftError as error:
             self._journal.fail({"code": error.code or JobFailure.code, "message": error.message, "param": error.param})
-        self._leases.release(self._lease, counted=not self._leaving.asked())
+        self._leases.release(self._lease, counted=not self.leaving.asked())
 
     def follow(self) -> None:
         """Compute this rank's share of the job's updates, for as long as the first rank wants it."""
@@ -137,16 +121,9 @@ class Runner:
         except RftError as error:  # the first rank comes to the same end, and tells of it
             log.info("%s", error.message)
 
-    def _tell(self, record: StepRecord) -> None:
-        """A step stands: for metrics and traces."""
-        report = StepReport.of(record, phases.taken())
-        self._reporter.step(report)
-        parts = {phase: seconds for phase, seconds in report.phases.items() if phase != "grade"}
-        self._traces.done("step", record.seconds, parts, step=record.step)
-
     def _hands_over(self) -> bool:
         """Whether the next worker takes the job up at once: this one ends, and nobody has paused the job."""
-        return self._leaving.asked() and self._leases.job(self._lease).status is JobStatus.RUNNING
+        return self.leaving.asked() and self._leases.job(self._lease).status is JobStatus.RUNNING
 
     def _pause(self, code: str, message: str) -> None:
         self._jobs.command(self._lease.job_id, JobCommand.PAUSE, error={"code": code, "message": message, "param": None})
@@ -159,8 +136,9 @@ class Runner:
         policy = self._policy(job, plan, base)
         led = LedPolicy(policy, self._ranks)
         max_len = min(policy.model.max_len, base.max_model_len or policy.model.max_len)
-        train = self._prompts(job.training_file, MAX_TRAINING_ROWS, chat, plan, max_len)
-        valid = self._prompts(job.validation_file, MAX_VALIDATION_ROWS, chat, plan, max_len) if job.validation_file else []
+        room = max_len - plan.max_completion_tokens
+        train = load_prompts(self._files, job.training_file, MAX_TRAINING_ROWS, chat, room)
+        valid = load_prompts(self._files, job.validation_file, MAX_VALIDATION_ROWS, chat, room) if job.validation_file else []
         reward = self._reward(models, job)
         grading = GradingPool(reward.grader, FailureWatch(plan.grader_error_limit))
         keeper = PolicyKeeper(lease=self._lease, policy=led, objects=self._objects, journal=self._journal, history=self._history)
@@ -255,25 +233,9 @@ class Runner:
             manifest.fetch(self._objects, ObjectKey.parse(checkpoint.manifest_key), Path(directory))
             return read(Path(directory))
 
-    def _prompts(self, file_id: str | None, max_rows: int, chat: ChatTokenizer, plan: Plan, max_len: int) -> Sequence[Prompt]:
-        with self._files.open(str(file_id)) as stream:
-            rows = load_rows(stream, max_rows)
-        prompts = [Prompt(i, row, chat.prompt(row["messages"], row.get("tools"))) for i, row in enumerate(rows)]
-        room = max_len - plan.max_completion_tokens
-        for prompt in prompts:
-            if len(prompt.tokens_T) > room:
-                raise JobFailure(
-                    f"Example {prompt.example + 1} of {file_id} has a prompt of {len(prompt.tokens_T)} tokens; the model's "
-                    f"context of {max_len} leaves {room} beside completions of {plan.max_completion_tokens}.",
-                    code="prompt_too_long",
-                    param="validation_file" if max_rows == MAX_VALIDATION_ROWS else "training_file",
-                )
-        return prompts
-
     def _finish(self, job: Job) -> None:
-        plan = Plan.from_json(job.plan or {})
         checkpoints = self._history.checkpoints()
-        ranked = best_first(checkpoints) if plan.final_checkpoint == "best" else []
+        ranked = best_first(checkpoints) if Plan.from_json(job.plan or {}).final_checkpoint == "best" else []
         final = next(iter(ranked), checkpoints[-1])
         hit("before_export")
         # Its row is written with the job's end: a runner killed in between leaves bytes to sweep, and no second file to see.
@@ -284,7 +246,7 @@ class Runner:
         except LeaseLost:
             self._files.discard(results)
             raise
-        self._reporter.estimates(errors)
+        self._telling.ended(errors)
 
     def _names(self, job: Job) -> tuple[str, str]:
         suffix: Any = job.request.get("suffix")
@@ -302,18 +264,17 @@ def main(arguments: Sequence[str]) -> int:
     if settings.trainer_processes > 1 and not torchrun.is_rank():
         return torchrun.run_ranks(settings.trainer_processes, "worker.runner", arguments)
     ranks, device = torchrun.join(_device(settings))
-    leaving, traces = Leaving(), open_traces("runner") if ranks.leads else NoTraces()
     # The number of threads decides how sums are split, hence the last bits: it belongs to a run's configuration.
     torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) // ranks.count))
     torch.use_deterministic_algorithms(True)
     # Filling new tensors costs time, and nothing here reads what it has not written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    runner = Runner(settings, Lease(job_id, project_id, int(epoch)), device, ranks, leaving=leaving, traces=traces)
+    runner = Runner(settings, Lease(job_id, project_id, int(epoch)), device, ranks)
     if not ranks.leads:
         runner.follow()
         return IN_ORDER
     if ranks.count == 1:  # of several the others would die of a signal, and the first could not go on
-        leaving.listen()
+        runner.leaving.listen()
     return torchrun.leave_status(_led(runner, job_id), ranks)
 
 
