@@ -104,10 +104,11 @@ def show(
     with service(base_url, api_key) as client:
         job = client.fine_tuning.jobs.retrieve(job_id)
         checkpoints = list(client.fine_tuning.jobs.checkpoints.list(job_id))
+        estimates = _estimate_errors(client, job)
     if as_json:
         typer.echo(json.dumps(job.to_dict(mode="json"), indent=2))
         return
-    rows = [*_facts(job)]
+    rows = [*_facts(job), *([("estimates", estimates)] if estimates else [])]
     for checkpoint in checkpoints:
         reward = getattr(checkpoint.metrics, "full_valid_mean_reward", None)
         validated = f"  valid {reward:.3f}" if isinstance(reward, float) else ""
@@ -184,6 +185,15 @@ def _facts(job: FineTuningJob) -> list[tuple[str, str]]:
         "error": error,
     }
     return [(name, value) for name, value in facts.items() if value]
+
+
+def _estimate_errors(client: openai.OpenAI, job: FineTuningJob) -> str:
+    """How far off the estimates of a job's end were, by the share of its steps; empty where that is not known."""
+    if job.status != "succeeded":
+        return ""
+    (last,) = client.fine_tuning.jobs.list_events(job.id, limit=1).data
+    errors = last.data.get("estimate_errors") if isinstance(last.data, dict) else None
+    return ", ".join(f"{error:+.0%} after {share}" for share, error in (errors or {}).items())
 
 
 def _tell(job: FineTuningJob) -> None:
