@@ -122,3 +122,19 @@ def test_a_service_that_is_away_is_one_line(served: Workplace) -> None:
 )
 def test_bad_usage_has_its_own_exit_code(served: Workplace, arguments: tuple[str, ...]) -> None:
     served.rft(*arguments, check=2)
+
+
+def test_show_tells_how_wrong_the_estimates_were(served: Workplace, finished: str) -> None:
+    (line,) = [line for line in served.rft("jobs", "show", finished).stdout.splitlines() if line.startswith("estimates\t")]
+    assert line.endswith("% after 50%")
+
+
+def test_usage_tells_what_a_day_and_a_model_took(served: Workplace, finished: str) -> None:
+    (row,) = [line.split("\t") for line in served.rft("usage", "--days", "2").stdout.splitlines() if "\ttiny\t" in line]
+    _, project, model, _, steps, prompt_tokens, sampled_tokens, judge_tokens = row
+    assert (project, model, judge_tokens) == ("proj_default", "tiny", "0")
+    assert min(int(steps), int(prompt_tokens), int(sampled_tokens)) >= 2
+
+
+def test_usage_of_all_projects_wants_an_admin_key(served: Workplace) -> None:
+    assert "No admin key" in served.rft("usage", "--all-projects", check=1).stderr
