@@ -141,9 +141,9 @@ class Supervisor:
     def _watch(self, running: _Running) -> None:
         status = running.process.poll()
         if status is not None:
-            log.info("job %s: runner ended with status %d", running.lease.job_id, status)
             hit("before_release")
             self._release(running.lease, status)
+            log.info("job %s: runner ended with status %d", running.lease.job_id, status)
             RUNNER_EXITS.labels(exits.IN_WORDS.get(status, "crashed")).inc()
             self._forget(running)
             self._bell.ring()

@@ -131,3 +131,11 @@ def test_postgres_that_only_reads_is_unavailable(postgres_database: str) -> None
     with pytest.raises(Unavailable):
         ensure_default_project(standby)
     standby.dispose()
+
+
+def test_transaction_of_postgres_that_nobody_goes_on_with_is_ended(postgres_database: str) -> None:
+    """Its process may be frozen: its locks must not outlast it for ever."""
+    database = Database(postgres_database)
+    with database.read() as session:
+        assert session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "1min"
+    database.dispose()

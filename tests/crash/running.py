@@ -28,6 +28,7 @@ from .world import API_KEY, LEASE_SECONDS, PATIENCE_SECONDS, Trap, World, until,
 STEPS = 3
 HYPERPARAMETERS = {"n_epochs": 1, "batch_size": 2, "eval_interval": 2}
 OPTIONS = {"samples_per_prompt": 8, "max_completion_tokens": 8, "learning_rate": 0.005, "final_checkpoint": "last"}
+_STALL_SECONDS, _PATIENT = 6.0, 1800.0
 _BEYOND_THE_LEASE = 1.5 * LEASE_SECONDS
 
 
@@ -64,8 +65,10 @@ def undisturbed(places: Places) -> Record:
 def run(cell: Cell, places: Places, expected: Record) -> CellEnd:
     """Run one cell; never raises for what the service does wrong."""
     begin = time.monotonic()
+    # Whoever is held at a failpoint shows no progress either: only a frozen runner is to be taken for one that hangs.
+    stall = _STALL_SECONDS if (cell.victim, cell.blow) == (Victim.RUNNER, Blow.FREEZE) else _PATIENT
     try:
-        with world(cell.deployment, places.directory / str(cell), places.model, places.template) as struck:
+        with world(cell.deployment, places.directory / str(cell), places.model, places.template, stall_seconds=stall) as struck:
             trouble = _Run(cell, struck, places.directory / f"{cell}.reached").trouble(expected)
     except (AssertionError, psutil.TimeoutExpired) as error:
         trouble = f"{type(error).__name__}: {str(error)[-1500:]}"

@@ -53,7 +53,9 @@ class PostgresServer:
 
     @property
     def processes(self) -> list[psutil.Process]:
-        """The postmaster first, then its children."""
+        """The postmaster first, then its children; none where it was killed."""
+        if self.process.poll() is not None:
+            return []
         return [self.process, *self.process.children(recursive=True)]
 
     def close(self) -> None:

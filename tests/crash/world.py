@@ -23,7 +23,6 @@ from .servers import PostgresServer, RedisServer
 PATIENCE_SECONDS = 900.0
 """After which something awaited is given up: several cells run at a time. Not a measure of speed."""
 LEASE_SECONDS = 3.0
-STALL_SECONDS = 6.0
 API_KEY = "rft_sk_" + "c" * 40
 _MIGRATING = Lock()
 """Alembic migrates one database at a time in a process."""
@@ -138,32 +137,38 @@ class World:
 
 @contextlib.contextmanager
 def world(
-    deployment: Deployment, directory: Path, model: Path, template: Path, *, lease_seconds: float = LEASE_SECONDS
+    deployment: Deployment,
+    directory: Path,
+    model: Path,
+    template: Path,
+    *,
+    lease_seconds: float = LEASE_SECONDS,
+    stall_seconds: float = 1800.0,
 ) -> Iterator[World]:
     """A service without a process of its own yet; PostgreSQL and Redis run."""
+
+    def service(database_url: str = "", redis_url: str | None = None) -> Service:
+        with _MIGRATING:
+            return Service(
+                directory / "data",
+                model,
+                database_url=database_url,
+                redis_url=redis_url,
+                lease_seconds=lease_seconds,
+                stall_seconds=stall_seconds,
+            )
+
     with contextlib.ExitStack() as ending:
         if deployment is Deployment.EMBEDDED:
-            made = World(_service(directory, model, lease_seconds), deployment)
+            made = World(service(), deployment)
         else:
             postgres = PostgresServer(template)
             ending.callback(postgres.close)
             redis = RedisServer(directory / "redis")
             ending.callback(redis.close)
-            made = World(_service(directory, model, lease_seconds, postgres.url, redis.url), deployment, postgres, redis)
+            made = World(service(postgres.url, redis.url), deployment, postgres, redis)
         ending.callback(made.close)
         yield made
-
-
-def _service(directory: Path, model: Path, lease_seconds: float, database_url: str = "", redis_url: str | None = None) -> Service:
-    with _MIGRATING:
-        return Service(
-            directory / "data",
-            model,
-            database_url=database_url,
-            redis_url=redis_url,
-            lease_seconds=lease_seconds,
-            stall_seconds=STALL_SECONDS,
-        )
 
 
 def until(what: Callable[[], bool]) -> None:

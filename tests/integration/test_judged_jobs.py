@@ -110,3 +110,13 @@ def test_a_grader_that_mostly_fails_pauses_the_job_and_a_corrected_one_ends_it(s
     assert "16 of the last 16 samples have no grade, more than grader_error_limit (0.5) allows" in event.message
     assert "the third column is missing" in event.message
     assert event.data["errors"] == {"python_grader_runtime_error": 16}
+
+
+def test_a_judge_without_its_key_fails_the_job(tmp_path: Path, model: Path) -> None:
+    """No outage: nobody has to wait for it."""
+    judges = {JUDGE: {"base_url": "http://127.0.0.1:9/v1", "model": "there", "api_key_env": "NO_SUCH_KEY"}}
+    service = Service(tmp_path / "data", model, judges=judges)
+    job = service.run(service.create(train=rows(2), grader=SCORE, hyperparameters=SHORT, options=FEW))
+    assert job.status is JobStatus.FAILED
+    assert "has not set its API key" in job.error["message"]
+    service.close()
