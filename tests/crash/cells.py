@@ -77,6 +77,7 @@ _ABOUT = {
     "before_release": Victim.WORKER,
 }
 """Who comes to a point; all others are the runner's."""
+_COST = {Deployment.EMBEDDED: 1, Deployment.DISTRIBUTED: 4}
 _IN_TRANSACTION = {"job_before_commit", "before_relayed"}
 
 
@@ -92,7 +93,8 @@ def cells() -> list[Cell]:
 def pairwise(every: Sequence[Cell]) -> list[Cell]:
     """A selection in which each point meets each blow, and each victim of a deployment each blow.
 
-    Points are met in turn by those victims that were chosen least: greedy, and the same in every run.
+    Points are met in turn by those victims that were chosen least, which are cheaper in the embedded deployment: greedy, and the
+    same in every run.
     """
     chosen: list[Cell] = []
     for point, blow in product(POINTS, Blow):
@@ -136,4 +138,4 @@ def _blows(point: str, deployment: Deployment) -> Iterator[tuple[Victim, Blow]]:
 
 def _frequency(chosen: Sequence[Cell], cell: Cell) -> tuple[int, int]:
     same = [one for one in chosen if (one.victim, one.deployment) == (cell.victim, cell.deployment)]
-    return len([one for one in same if one.blow is cell.blow]), len(same)
+    return len([one for one in same if one.blow is cell.blow]) * _COST[cell.deployment], len(same) * _COST[cell.deployment]

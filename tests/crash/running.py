@@ -108,7 +108,10 @@ class _Run:
     def _blow(self) -> None:
         cell, victims = self._cell, self._struck()
         if cell.blow is Blow.KILL:
+            runners = self._world.processes(Victim.RUNNER) if cell.victim is Victim.WORKER else []
             kill_all(victims)
+            _, alive = psutil.wait_procs(runners, timeout=PATIENCE_SECONDS)
+            assert not alive, "a runner has outlived its worker"
             self._trap.open()
             self._world.revive(cell.victim)
             return
