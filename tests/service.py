@@ -147,6 +147,7 @@ class Service:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
 
     @contextmanager
