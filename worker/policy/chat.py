@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
+from transformers import PreTrainedTokenizerFast
 
 from core.errors import JobFailure
 from worker.rollout.guide import Guides
+
+
+_GENERIC = frozenset({"TokenizersBackend", "PreTrainedTokenizerFast"})
+"""Names of the class that reads all it knows from `tokenizer.json`."""
 
 
 class NoChatTemplate(JobFailure):
@@ -23,7 +27,7 @@ class ChatTokenizer:
     """Renders messages as the model was taught to read them, and turns sampled tokens back into text."""
 
     def __init__(self, directory: Path) -> None:
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(directory)
+        self._tokenizer = _tokenizer(directory)
         if not self._tokenizer.chat_template:
             raise NoChatTemplate(f"The tokenizer of {directory.name} has no chat template, so it cannot render messages.")
         self.stop_ids = _stop_ids(directory, self._tokenizer.eos_token_id)
@@ -56,6 +60,20 @@ class ChatTokenizer:
     def transcript(self, ids: Sequence[int]) -> str:
         """The text of tokens with special tokens shown, as people read a prompt."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def _tokenizer(directory: Path) -> Any:
+    """The tokenizer of the class that the directory names."""
+    try:
+        named = json.loads((directory / "tokenizer_config.json").read_text()).get("tokenizer_class")
+    except FileNotFoundError:
+        named = None
+    if named in _GENERIC:
+        return PreTrainedTokenizerFast.from_pretrained(directory)
+    # Imported where it is needed: the registry of all models' classes takes seconds, of every job's start.
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(directory)
 
 
 def _plain(message: dict[str, Any]) -> dict[str, Any]:
