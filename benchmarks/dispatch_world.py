@@ -8,9 +8,7 @@ from sqlalchemy import Connection, text
 
 from benchmarks.api_world import GRADER
 from core.db import Database, migrate
-from core.jobs.sql_leases import SqlLeaseStore
-from core.jobs.sql_store import SqlJobStore
-from core.jobs.types import Json, NewJob
+from core.jobs.types import Json
 from core.projects import ensure_default_project
 
 PROJECTS = ("proj_default", "proj_second", "proj_third", "proj_fourth")
@@ -31,6 +29,13 @@ INSERT INTO jobs (id, project_id, created_at, status, request, plan, base_model,
 SELECT 'ftjob-' || lpad(n::text, 12, '0'), (CAST(:projects AS text[]))[1 + n % 4], n, 'succeeded', CAST(:request AS json),
        CAST(:plan AS json), 'tiny', 7, 50, 1000, 100, '{}', '[]', n, n, 1, 0, 0, :events + 1
 FROM generate_series(1, :jobs) AS numbers(n)
+"""
+_QUEUED = """
+INSERT INTO jobs (id, project_id, created_at, status, request, plan, base_model, seed, step, trained_tokens, train_seconds, usage,
+                  result_files, lease_epoch, attempts, not_before, next_seq, niceness)
+SELECT 'ftjob-' || lpad(n::text, 12, '0'), (CAST(:projects AS text[]))[1 + n % 4], n, 'queued', CAST(:request AS json),
+       CAST(:plan AS json), 'tiny', 7, 0, 0, 0, '{}', '[]', 0, 0, 0, 4, -(n % 3)
+FROM generate_series(:before + 1, :before + :jobs) AS numbers(n)
 """
 _EVENTS = """
 INSERT INTO job_events (job_id, seq, id, project_id, created_at, level, type, message, data)
@@ -57,12 +62,12 @@ def make_history(url: str, jobs: int, events: int) -> None:
 
 
 def add_queued(url: str, jobs: int) -> None:
-    """So many jobs that wait for a worker, made as clients make them."""
+    """So many jobs that wait for a worker, of all four projects and of three priorities, younger than those before."""
     database = Database(url)
-    for number in range(jobs):
-        new = NewJob(REQUEST, "tiny", 7, "file-A", "file-B", priority=number % 3)
-        job = SqlJobStore(database, PROJECTS[number % len(PROJECTS)]).create(new)
-        SqlLeaseStore(database).validated(job, PLAN)
+    with database.engine.begin() as connection:
+        before = connection.scalar(text("SELECT count(*) FROM jobs"))
+        values = {"before": before, "jobs": jobs, "projects": list(PROJECTS)}
+        connection.execute(text(_QUEUED), {**values, "request": json.dumps(REQUEST), "plan": json.dumps(PLAN)})
     database.dispose()
 
 

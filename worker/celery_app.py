@@ -51,8 +51,14 @@ _SETTINGS: Mapping[str, object] = {
 }
 
 
+_TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
+"""Loggers with two lines for every message, which there are many of."""
+
+
 def celery_app(redis_url: str) -> Celery:
     """Celery with the queues and settings of this service, without a task."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     app = Celery("touchstone", broker=redis_url, set_as_current=False)
     app.conf.update(_SETTINGS)
     return app

@@ -95,10 +95,10 @@ class Supervisor:
         self._bell.ring()
 
     def heard(self, moved: Moved | None) -> None:
-        """Look soon where this may concern the supervisor: a job is queued, or the one it runs is to run no more."""
+        """Look soon where this may concern the supervisor: a job is queued, or the one it runs is cancelled."""
         running = self._running
         if running is not None and moved is not None and moved.job_id == running.lease.job_id:
-            self._renew_now = moved.status != JobStatus.RUNNING
+            self._renew_now = moved.status == JobStatus.CANCELLED
         if self._renew_now or (running is None and (moved is None or moved.status == JobStatus.QUEUED)):
             self._bell.ring()
 

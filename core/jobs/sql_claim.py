@@ -11,9 +11,11 @@ that is due and that nobody else is claiming.
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from core.jobs.types import JobStatus
 from core.limits.base import Limits
@@ -22,6 +24,7 @@ from core.tables import JobRow
 
 Models = Collection[str] | None
 """Ids of the base models whose jobs are wanted; None for all."""
+_NOW = bindparam("now", type_=Float(53))
 
 
 def next_due(session: Session, now: float, models: Models, limits: Limits) -> JobRow | None:
@@ -29,48 +32,55 @@ def next_due(session: Session, now: float, models: Models, limits: Limits) -> Jo
 
     A project's queued jobs wait while it runs as many as it may.
     """
-    lost = session.scalar(_locked(_lost(now, models)))
+    values = {"now": now} if models is None else {"now": now, "models": list(models)}
+    lost = session.scalar(_lost(any_model=models is None), values)
     if lost is not None:
         return lost
     for project_id in _turns(session):
         if may_run_one_more(session, project_id, limits):
-            row = session.scalar(_locked(_queued(project_id, now, models)))
+            row = session.scalar(_queued(any_model=models is None), {**values, "project_id": project_id})
             if row is not None:
                 return row
     return None
 
 
-def is_queued_and_due(now: float) -> ColumnElement[bool]:
+def is_queued_and_due(now: float | ColumnElement[float]) -> ColumnElement[bool]:
     """A queued job that its last runner has let go of."""
     free = or_(JobRow.lease_owner.is_(None), JobRow.lease_expires_at <= now)
     return and_(JobRow.status == JobStatus.QUEUED, JobRow.not_before <= now, free)
 
 
-def is_lost(now: float) -> ColumnElement[bool]:
+def is_lost(now: float | ColumnElement[float]) -> ColumnElement[bool]:
     """A running job whose lease has expired."""
     return and_(JobRow.status == JobStatus.RUNNING, JobRow.lease_expires_at <= now)
 
 
 def _turns(session: Session) -> list[str]:
     """The projects with queued jobs, the one whose turn it is first."""
+    # Sorted here: there are few of them, and the planner cannot know that.
+    turns = sorted((jobs, last or 0.0, project_id) for project_id, jobs, last in session.execute(_waiting_projects()))
+    return [project_id for _jobs, _last, project_id in turns]
+
+
+# Statements are built once: to build one takes longer than to run it.
+
+
+@cache
+def _waiting_projects() -> Select[Any]:
+    """The projects with queued jobs, with how many jobs each runs and when its last one started."""
     waiting = select(_first_waiting().label("project_id")).cte("waiting", recursive=True)
     following = _first_waiting(after=waiting.c.project_id).label("project_id")
     waiting = waiting.union_all(select(following).where(waiting.c.project_id.is_not(None)))
     running, started = aliased(JobRow), aliased(JobRow)
-    query = select(
-        waiting.c.project_id,
-        select(func.count())
-        .where(running.status == JobStatus.RUNNING, running.project_id == waiting.c.project_id)
-        .scalar_subquery(),
+    jobs = select(func.count()).where(running.status == JobStatus.RUNNING, running.project_id == waiting.c.project_id)
+    last = (
         select(started.started_at)
         .where(started.project_id == waiting.c.project_id, started.started_at.is_not(None))
         .order_by(started.started_at.desc())
         .limit(1)
-        .scalar_subquery(),
-    ).where(waiting.c.project_id.is_not(None))
-    # Sorted here: there are few of them, and the planner cannot know that.
-    turns = sorted((jobs, last or 0.0, project_id) for project_id, jobs, last in session.execute(query))
-    return [project_id for _jobs, _last, project_id in turns]
+    )
+    query = select(waiting.c.project_id, jobs.scalar_subquery(), last.scalar_subquery())
+    return query.where(waiting.c.project_id.is_not(None))
 
 
 def _first_waiting(after: ColumnElement[str] | None = None) -> ColumnElement[str | None]:
@@ -80,18 +90,19 @@ def _first_waiting(after: ColumnElement[str] | None = None) -> ColumnElement[str
     return (query if after is None else query.where(queued.project_id > after)).scalar_subquery()
 
 
-def _lost(now: float, models: Models) -> Select[JobRow]:
-    return _of(models, select(JobRow).where(is_lost(now)).order_by(JobRow.created_at, JobRow.id))
+@cache
+def _lost(*, any_model: bool) -> Select[JobRow]:
+    return _first(any_model, is_lost(_NOW), JobRow.created_at, JobRow.id)
 
 
-def _queued(project_id: str, now: float, models: Models) -> Select[JobRow]:
-    queued = select(JobRow).where(is_queued_and_due(now), JobRow.project_id == project_id)
-    return _of(models, queued.order_by(JobRow.niceness, JobRow.created_at, JobRow.id))
+@cache
+def _queued(*, any_model: bool) -> Select[JobRow]:
+    wanted = and_(is_queued_and_due(_NOW), JobRow.project_id == bindparam("project_id"))
+    return _first(any_model, wanted, JobRow.niceness, JobRow.created_at, JobRow.id)
 
 
-def _of(models: Models, query: Select[JobRow]) -> Select[JobRow]:
-    return query if models is None else query.where(JobRow.base_model.in_(models))
-
-
-def _locked(query: Select[JobRow]) -> Select[JobRow]:
-    return query.limit(1).with_for_update(skip_locked=True)
+def _first(any_model: bool, wanted: ColumnElement[bool], *order: InstrumentedAttribute[Any]) -> Select[JobRow]:
+    query = select(JobRow).where(wanted)
+    if not any_model:
+        query = query.where(JobRow.base_model.in_(bindparam("models", expanding=True)))
+    return query.order_by(*order).limit(1).with_for_update(skip_locked=True)

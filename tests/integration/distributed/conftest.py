@@ -22,7 +22,9 @@ def idle_cluster(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, re
     directory = tmp_path_factory.mktemp("cluster")
     with new_database(postgres_url) as database_url:
         settings = {"redis_url": redis_server.url, "look_seconds": 0.5}
-        cluster = Cluster(directory, tiny_model(directory / "tiny"), database_url=database_url, more_settings=settings)
+        model = tiny_model(directory / "tiny")
+        # Leases that outlive the pauses of a machine that does much else: nothing here is about their end.
+        cluster = Cluster(directory, model, database_url=database_url, lease_seconds=10.0, more_settings=settings)
         try:
             yield cluster
         finally:
