@@ -16,7 +16,7 @@ from core.jobs.types import Job, JobCommand, JobStatus
 from core.jobs.validation import validate
 from tests.cluster import KEY, Cluster, RedisServer
 from tests.models import tiny_model
-from tests.service import Outcome, Service, kill, rows
+from tests.service import PATIENCE_SECONDS, Outcome, Service, kill, rows
 from worker.celery_app import celery_app
 from worker.tasks import Doorbells
 
@@ -85,6 +85,7 @@ def test_job_of_a_worker_that_ends_goes_on_elsewhere_with_the_same_bits(
     assert worker is not None
     (name,) = (name for name, process in cluster.processes.items() if process.pid == worker.pid)
     cluster.processes[name].send_signal(end)
+    cluster.processes[name].wait(PATIENCE_SECONDS)
     cluster.stop(name)
     cluster.start(name, "worker", "--queue", "gpu")
     succeeded(cluster, job)
