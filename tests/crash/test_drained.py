@@ -19,10 +19,11 @@ def test_a_drained_job_goes_on_with_the_next_worker_to_the_same_bits(bench: Benc
     service, job = bench.service, bench.job()
     with service.supervisor() as first:
         service.wait_for_step(job.id, 2)
-        processes = [first, runner_of(first)] if to_all else [first]
-        for process in processes:
+        runner = runner_of(first)
+        for process in [first, runner] if to_all else [first]:
             process.send_signal(signal.SIGTERM)
         assert first.wait(120) == 0
+        assert not runner.is_running()
     drained = service.jobs.get(job.id)
     assert (drained.status, service.lease_owner(job.id), drained.attempts) == (JobStatus.RUNNING, None, 0)
     assert state.HANDED_OVER in [event.message for event in service.history(job.id)]

@@ -12,7 +12,6 @@ from transformers import PreTrainedTokenizerFast
 from core.errors import JobFailure
 from worker.rollout.guide import Guides
 
-
 _GENERIC = frozenset({"TokenizersBackend", "PreTrainedTokenizerFast"})
 """Names of the class that reads all it knows from `tokenizer.json`."""
 

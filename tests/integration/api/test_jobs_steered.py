@@ -104,3 +104,17 @@ def test_a_cancelled_job_cannot_be_cancelled_again(client: OpenAI, job: Any) -> 
     with pytest.raises(openai.BadRequestError) as caught:
         client.fine_tuning.jobs.cancel(job.id)
     assert caught.value.code == "invalid_state"
+
+
+def test_a_paused_job_takes_a_higher_budget(client: OpenAI, run) -> None:
+    client.fine_tuning.jobs.pause(run.job_id)
+    job = client.fine_tuning.jobs.resume(run.job_id, extra_body={"touchstone": {"budget_seconds": 900}})
+    assert (job.status, job.touchstone["budget_seconds"]) == ("queued", 900)
+
+
+@pytest.mark.parametrize("budget", [0, -1, "much", {}])
+def test_a_budget_is_a_number_above_none(client: OpenAI, run, budget: Any) -> None:
+    client.fine_tuning.jobs.pause(run.job_id)
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.fine_tuning.jobs.resume(run.job_id, extra_body={"touchstone": {"budget_seconds": budget}})
+    assert refused.value.param == "touchstone.budget_seconds"
