@@ -29,6 +29,7 @@ from benchmarks.dispatch_world import PROJECTS, add_queued, make_history
 from core.db import Database
 from core.jobs.sql_events import SqlEventLog
 from core.jobs.sql_leases import SqlLeaseStore
+from core.jobs.sql_lookups import EventQuery, JobKey, find_events, find_jobs
 from core.jobs.sql_store import SqlJobStore
 
 JOBS, EVENTS = 100_000, 10_000_000
@@ -89,8 +90,8 @@ def _alone(url: str, jobs: int) -> list[Check]:
 
     def polling() -> None:
         project_id, job_id = place()
-        SqlJobStore(database, project_id).get(job_id)
-        SqlEventLog(database, project_id).list(job_id, after=None, limit=20)
+        find_jobs(database, [JobKey(project_id, job_id)])
+        find_events(database, [EventQuery(project_id, job_id, after=None, limit=20)])
 
     def following() -> None:
         project_id, job_id = place()

@@ -18,7 +18,7 @@ CHANNEL = "rft:moved"
 TIMEOUT_SECONDS = 0.5
 AWAY_SECONDS = 5.0
 """How long Redis is left alone once it has failed: nobody shall wait for it over and over."""
-_IDLE_SECONDS = 1.0
+_IDLE_SECONDS = 0.5
 _SILENT_SECONDS = 5.0
 """After so long without any answer a connection is taken for dead: those that break silently look alive."""
 

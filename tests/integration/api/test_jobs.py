@@ -10,6 +10,8 @@ import openai
 import pytest
 from openai import OpenAI
 
+from core.jobs.sql_leases import SqlLeaseStore
+
 Json = dict[str, Any]
 DELETE = object()
 
@@ -94,6 +96,17 @@ def test_a_grader_without_a_name_gets_one(client: OpenAI, body: Json) -> None:
 def test_our_own_options_come_back(client: OpenAI, body: Json) -> None:
     job = client.fine_tuning.jobs.create(**body, extra_body={"touchstone": {"samples_per_prompt": 4, "temperature": None}})
     assert job.model_extra["touchstone"] == {"samples_per_prompt": 4}
+
+
+def test_highest_priority_is_claimed_first(client: OpenAI, body: Json, service) -> None:
+    leases = SqlLeaseStore(service.context.database)
+    ids = []
+    for priority in (0, 5):
+        ids.append(client.fine_tuning.jobs.create(**body, extra_body={"touchstone": {"priority": priority}}).id)
+        leases.validated(leases.unvalidated(ids[-1])[0], {"total_steps": 1})
+    lease = leases.claim("worker", 60.0)
+    assert lease is not None
+    assert lease.job_id == ids[1]
 
 
 @pytest.mark.parametrize("block", [{"hyperparameters": {"beta": "auto"}}, {"hyperparameters": 7}, None])
