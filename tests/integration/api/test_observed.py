@@ -133,3 +133,15 @@ def test_probes_in_quick_succession_look_once(tmp_path: Path, fresh) -> None:
         seconds = monotonic() - begin
     assert set(statuses) == {200}
     assert store.writes <= 1 + seconds / FRESH_SECONDS
+
+
+def test_the_grader_process_is_told_once_it_was_needed(observed) -> None:
+    assert not [name for name, _ in scraped(observed) if name.startswith("touchstone_sandbox_")]
+    grader = {"type": "python", "name": "one", "source": "def grade(sample, item):\n    return 1.0"}
+    with observed.http() as http:
+        reply = http.post("/v1/fine_tuning/alpha/graders/run", json={"grader": grader, "model_sample": "x", "item": {}})
+    assert reply.json()["reward"] == 1.0
+    found = scraped(observed)
+    assert found["touchstone_sandbox_up", ()] == 1
+    assert found["touchstone_sandbox_calls_total", ()] >= 1
+    assert (found["touchstone_sandbox_zygotes", ()], found["touchstone_sandbox_running", ()]) == (1, 0)
