@@ -32,12 +32,6 @@ class GroupSpan:
     slots: Tensor
     """For each completion token its place in a padded [G, longest] grid, flattened."""
 
-    @property
-    def completions(self) -> slice:
-        """The completion tokens of the pack."""
-        begin = self.start + self.prompt
-        return slice(begin, begin + sum(self.lengths_G))
-
 
 @dataclass(frozen=True)
 class Pack:
@@ -86,21 +80,62 @@ def rope_table(config: DecoderConfig, positions: Tensor) -> tuple[Tensor, Tensor
     return angles.cos() * config.rope_scale, angles.sin() * config.rope_scale
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Apply rotary embeddings to [N, heads, head_dim], in float32 at least."""
-    low, high = x.chunk(2, dim=-1)
-    return (x * cos + torch.cat([-high, low], dim=-1) * sin).to(x.dtype)
+class Rotate(torch.autograd.Function):
+    """Apply rotary embeddings to [N, heads, head_dim], in float32 at least. The gradient is turned back by the same angles."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:  # noqa: D102
+        ctx.save_for_backward(cos, sin)
+        return Rotate._turn(x, cos, sin, 1.0)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
+        return Rotate._turn(grad, *ctx.saved_tensors, -1.0), None, None
+
+    @staticmethod
+    def _turn(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
+        half = x.shape[-1] // 2
+        turned = x * cos
+        turned[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-direction)
+        turned[..., half:].addcmul_(x[..., :half], sin[..., half:], value=direction)
+        return turned.to(x.dtype)
+
+
+class GatedSilu(torch.autograd.Function):
+    """silu(gate) * up of [N, 2 * intermediate], gate first. Keeps nothing but its input for the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, gate_up: Tensor) -> Tensor:  # noqa: D102
+        ctx.save_for_backward(gate_up)
+        gate, up = gate_up.chunk(2, dim=-1)
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # noqa: D102
+        (gate_up,) = ctx.saved_tensors
+        slopes = torch.empty_like(gate_up)
+        (gate, up), (grad_gate, grad_up) = gate_up.chunk(2, dim=-1), slopes.chunk(2, dim=-1)
+        torch.mul(grad, F.silu(gate), out=grad_up)
+        torch.ops.aten.silu_backward.grad_input(grad * up, gate, grad_input=grad_gate)
+        return slopes
 
 
 def project_qkv(config: DecoderConfig, layer: Layer, qkv: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries [N, heads, d] and keys and values [N, kv_heads, d] from the fused projection's output, rotated."""
     if layer.qkv_bias is not None:
         qkv = qkv + layer.qkv_bias
-    q, k, v = qkv.view(qkv.shape[0], -1, config.head_dim).split([config.heads, config.kv_heads, config.kv_heads], dim=1)
+    heads = config.heads, config.kv_heads
+    qk, v = qkv.view(qkv.shape[0], -1, config.head_dim).split([sum(heads), config.kv_heads], dim=1)
     if layer.q_norm is not None and layer.k_norm is not None:
-        q = F.rms_norm(q, (config.head_dim,), layer.q_norm, config.norm_eps)
-        k = F.rms_norm(k, (config.head_dim,), layer.k_norm, config.norm_eps)
-    return rotate(q, cos, sin), rotate(k, cos, sin), v
+        norms = (layer.q_norm, layer.k_norm)
+        normed = [
+            F.rms_norm(x, (config.head_dim,), norm, config.norm_eps)
+            for x, norm in zip(qk.split(heads, dim=1), norms, strict=True)
+        ]
+        qk = torch.cat(normed, dim=1)
+    rotated: Tensor = Rotate.apply(qk, cos, sin)  # type: ignore[no-untyped-call]
+    q, k = rotated.split(heads, dim=1)
+    return q, k, v
 
 
 class AdaptedLinear(torch.autograd.Function):
@@ -177,19 +212,24 @@ def _completion_mask(prompt: int, longest: int, like: Tensor) -> Tensor:
 def attention(packed: Pack, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention over a pack: [N, heads * d]."""
     outputs = []
+    sizes = [size for span in packed.groups for size in (span.prompt, sum(span.lengths_G))]
+    parts = iter(zip(*(x.split(sizes) for x in (q, k, v)), strict=True))
     for span in packed.groups:
-        prompt = slice(span.start, span.start + span.prompt)
-        outputs.append(_attend(q[None, prompt], k[None, prompt], v[None, prompt], None)[0])
+        prompt, completions = next(parts), next(parts)
+        outputs.append(_attend(*(x[None] for x in prompt), None)[0])
         group, longest = len(span.lengths_G), max(span.lengths_G, default=0)
         if not longest:
             continue
 
         def grid(x: Tensor, span: GroupSpan = span, group: int = group, longest: int = longest) -> Tensor:
-            flat: Tensor = _ToGrid.apply(x[span.completions], span.slots, group * longest)  # type: ignore[no-untyped-call]
+            flat: Tensor = _ToGrid.apply(x, span.slots, group * longest)  # type: ignore[no-untyped-call]
             return flat.view(group, longest, *x.shape[1:])
 
-        keys, values = (torch.cat([x[None, prompt].expand(group, -1, -1, -1), grid(x)], dim=1) for x in (k, v))
-        out = _attend(grid(q), keys, values, _completion_mask(span.prompt, longest, q))
+        keys, values = (
+            torch.cat([shared[None].expand(group, -1, -1, -1), grid(own)], dim=1)
+            for shared, own in zip(prompt[1:], completions[1:], strict=True)
+        )
+        out = _attend(grid(completions[0]), keys, values, _completion_mask(span.prompt, longest, q))
         outputs.append(_FromGrid.apply(out.reshape(group * longest, -1), span.slots))  # type: ignore[no-untyped-call]
     return torch.cat(outputs)
 
@@ -219,8 +259,9 @@ def decoder_layer(
     if cache is not None:
         cache.append((k, v))
     x = x + linear(attention(packed, q, k, v), "out")
-    gate, up = linear(F.rms_norm(x, (config.hidden,), layer.mlp_norm, config.norm_eps), "gate_up").chunk(2, dim=-1)
-    return x + linear(F.silu(gate) * up, "down")
+    gate_up = linear(F.rms_norm(x, (config.hidden,), layer.mlp_norm, config.norm_eps), "gate_up")
+    inner: Tensor = GatedSilu.apply(gate_up)  # type: ignore[no-untyped-call]
+    return x + linear(inner, "down")
 
 
 def hidden_states(

@@ -21,23 +21,26 @@ class TokenLogprobs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:  # noqa: D102
         precise = torch.promote_types(hidden.dtype, torch.float32)
-        logprobs, entropy, norms = (hidden.new_empty(len(targets), dtype=precise) for _ in range(3))
+        logprobs, entropy = (hidden.new_empty(len(targets), dtype=precise) for _ in range(2))
         ctx.temperature = temperature
         slope = torch.empty_like(hidden) if ctx.needs_input_grad[0] and not ctx.needs_input_grad[1] else None
+        # Chunks share their buffers: memory that is new to a process costs as much time as the arithmetic.
+        size = (min(len(targets), TokenLogprobs.CHUNK), len(head))
+        products, logs_of_chunk = head.new_empty(size), head.new_empty(size, dtype=precise)
         for begin in range(0, len(targets), TokenLogprobs.CHUNK):
             rows = slice(begin, begin + TokenLogprobs.CHUNK)
-            logits = (hidden[rows] @ head.T).to(precise).div_(temperature)
-            chosen = logits.gather(1, targets[rows, None])[:, 0]
-            norm = norms[rows] = logits.logsumexp(dim=1)
-            logprobs[rows] = chosen - norm
-            probs = (logits - norm[:, None]).exp_()
-            entropy[rows] = norm - torch.linalg.vecdot(probs, logits)
+            count = len(targets[rows])
+            logits = torch.mm(hidden[rows] / temperature, head.T, out=products[:count]).to(precise)
+            logs = torch.log_softmax(logits, dim=1, out=logs_of_chunk[:count])
+            logprobs[rows] = logs.gather(1, targets[rows, None])[:, 0]
+            probs = torch.exp(logs, out=logits)
+            entropy[rows] = -logs.mul_(probs).sum(dim=1)
             if slope is not None:
                 slope[rows] = (head[targets[rows]] - probs.to(head.dtype) @ head).div_(temperature)
         if slope is not None:
             ctx.save_for_backward(slope)
         elif ctx.needs_input_grad[1]:
-            ctx.save_for_backward(hidden, head, targets, norms)
+            ctx.save_for_backward(hidden, head, targets)
         ctx.mark_non_differentiable(entropy)
         return logprobs, entropy
 
@@ -49,14 +52,12 @@ class TokenLogprobs(torch.autograd.Function):
         return *TokenLogprobs._with_head(grad, ctx.temperature, *ctx.saved_tensors), None, None
 
     @staticmethod
-    def _with_head(
-        grad: Tensor, temperature: float, hidden: Tensor, head: Tensor, targets: Tensor, norms: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _with_head(grad: Tensor, temperature: float, hidden: Tensor, head: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The gradients by hidden states and head: both from those of a chunk's logits, (onehot - softmax) / temperature."""
         grad_hidden, grad_head = torch.empty_like(hidden), torch.zeros_like(head)
         for begin in range(0, len(targets), TokenLogprobs.CHUNK):
             rows = slice(begin, begin + TokenLogprobs.CHUNK)
-            slope = (hidden[rows] @ head.T).to(norms.dtype).div_(temperature).sub_(norms[rows, None]).exp_().neg_()
+            slope = torch.softmax((hidden[rows] / temperature @ head.T).to(grad.dtype), dim=1).neg_()
             slope[torch.arange(len(slope), device=slope.device), targets[rows]] += 1
             slope = slope.mul_(grad[rows, None] / temperature).to(head.dtype)
             grad_hidden[rows] = slope @ head

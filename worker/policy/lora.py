@@ -26,10 +26,15 @@ class LoraLinear:
     a: Tensor
     b: list[Tensor]
 
-    def delta(self, scale: float) -> Tensor:
-        """What it adds to the fused matrix, [out, in]."""
-        rank = self.b[0].shape[1]
-        return torch.cat([part @ rows for part, rows in zip(self.b, self.a.split(rank), strict=True)]) * scale
+    def merge(self, pristine: Tensor, scale: float, into: Tensor) -> None:
+        """Write the fused matrix [out, in] plus scale * B A."""
+        sizes, rank = [len(part) for part in self.b], self.b[0].shape[1]
+        parts = zip(pristine.split(sizes), self.b, self.a.split(rank), into.split(sizes), strict=True)
+        for base, b, a, merged in parts:
+            if base.dtype == a.dtype:
+                torch.addmm(base, b, a, alpha=scale, out=merged)
+            else:  # the sum is rounded, and not the adapter
+                torch.add(base, b @ a, alpha=scale, out=merged)
 
 
 @dataclass
@@ -66,7 +71,7 @@ class Adapter:
         """Write base + adapter into the linear layers of `into`. From the pristine base: undoing a merge loses bits."""
         for pristine, merged, adapters in zip(base.layers, into.layers, self.layers, strict=True):
             for name, linear in adapters.items():
-                torch.add(getattr(pristine, name), linear.delta(self.scale), out=getattr(merged, name))
+                linear.merge(getattr(pristine, name), self.scale, getattr(merged, name))
 
     def named(self) -> dict[str, Tensor]:
         """Tensors under peft's names, one A and B for each of the checkpoint's projections."""
