@@ -90,7 +90,8 @@ class Rotate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
-        return Rotate._turn(grad, *ctx.saved_tensors, -1.0), None, None
+        cos, sin = ctx.saved_tensors
+        return Rotate._turn(grad, cos, sin, -1.0), None, None
 
     @staticmethod
     def _turn(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
@@ -216,7 +217,8 @@ def attention(packed: Pack, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     parts = iter(zip(*(x.split(sizes) for x in (q, k, v)), strict=True))
     for span in packed.groups:
         prompt, completions = next(parts), next(parts)
-        outputs.append(_attend(*(x[None] for x in prompt), None)[0])
+        prompt_q, prompt_k, prompt_v = (x[None] for x in prompt)
+        outputs.append(_attend(prompt_q, prompt_k, prompt_v, None)[0])
         group, longest = len(span.lengths_G), max(span.lengths_G, default=0)
         if not longest:
             continue
