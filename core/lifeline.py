@@ -58,8 +58,10 @@ def exit_with_owner() -> None:
     """Watch standard input from a thread; at its end the process exits at once, in the middle of whatever it does."""
 
     def watch() -> None:
-        while os.read(sys.stdin.fileno(), 1024):
-            pass
+        # A socket is reset, and not ended, where its owner dies with signs that it had not read.
+        with suppress(ConnectionResetError):
+            while os.read(sys.stdin.fileno(), 1024):
+                pass
         os._exit(OWNER_GONE)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -47,3 +48,14 @@ def test_a_child_ends_when_its_owner_lets_go() -> None:
 def test_marking_without_an_owner_does_nothing() -> None:
     command = [sys.executable, "-c", "from core.lifeline import mark_progress; mark_progress()"]
     assert subprocess.run(command, stdin=subprocess.DEVNULL, cwd=ROOT).returncode == 0
+
+
+def test_a_child_ends_when_its_owner_dies_with_signs_unread() -> None:
+    ours, of_child = socket.socketpair()
+    imports = "import time; from core.lifeline import exit_with_owner, mark_progress"
+    code = f"{imports}; exit_with_owner(); mark_progress(); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=of_child.fileno(), cwd=ROOT) as process:
+        of_child.close()
+        assert ours.recv(1, socket.MSG_PEEK)
+        ours.close()
+        assert process.wait(60) == OWNER_GONE
