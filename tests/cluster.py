@@ -46,6 +46,11 @@ class RedisServer:
             kill(self._process)
             self._process = None
 
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """The one process, where it runs."""
+        return [] if self._process is None else [self._process]
+
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)
 

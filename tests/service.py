@@ -136,7 +136,7 @@ class Service:
         new = NewJob(request=request, base_model="tiny", seed=seed, initial_checkpoint_id=initial_checkpoint_id, **files)
         return self.jobs.create(new)
 
-    def start(self, *arguments: str, **variables: str) -> psutil.Popen:
+    def start_module(self, *arguments: str, **variables: str) -> psutil.Popen:
         """A module of the service as a process that goes when its standard input is closed."""
         environment = {**self.settings.environment(), "PYTHONPATH": str(ROOT), **variables}
         with (self.directory / "supervisor.log").open("ab") as log:
@@ -153,7 +153,7 @@ class Service:
     @contextmanager
     def supervisor(self, **variables: str) -> Iterator[psutil.Popen]:
         """A supervisor process, ended with the block (and its runner with it) unless a test has killed it."""
-        process = self.start("worker.supervisor", **variables)
+        process = self.start_module("worker.supervisor", **variables)
         try:
             yield process
         finally:

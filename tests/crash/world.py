@@ -15,10 +15,11 @@ import psutil
 
 from cli.topology.servers import free_port
 from core.failpoints import released
+from tests.cluster import RedisServer
 from tests.service import Service, kill, runner_of
 
 from .cells import Deployment, Victim
-from .servers import PostgresServer, RedisServer
+from .servers import PostgresServer
 
 PATIENCE_SECONDS = 900.0
 """After which something awaited is given up: several cells run at a time. Not a measure of speed."""
@@ -70,7 +71,7 @@ class World:
         if victim is Victim.API:
             return self._start_api(**variables)
         module = "worker.supervisor" if self.deployment is Deployment.EMBEDDED else _MODULES[victim]
-        return self._keep(victim, self.service.start(module, **variables))
+        return self._keep(victim, self.service.start_module(module, **variables))
 
     def start_all(self, **variables: str) -> None:
         """One process of each kind but the API."""
@@ -128,7 +129,7 @@ class World:
     def _start_api(self, **variables: str) -> psutil.Popen:
         self._api_port = free_port()
         words = ("cli.main", "api", "--port", str(self._api_port))
-        return self._keep(Victim.API, self.service.start(*words, RFT_API_KEY=API_KEY, **variables))
+        return self._keep(Victim.API, self.service.start_module(*words, RFT_API_KEY=API_KEY, **variables))
 
     def _keep(self, victim: Victim, process: psutil.Popen) -> psutil.Popen:
         self._processes.setdefault(victim, []).append(process)
@@ -164,8 +165,9 @@ def world(
         else:
             postgres = PostgresServer(template)
             ending.callback(postgres.close)
-            redis = RedisServer(directory / "redis")
-            ending.callback(redis.close)
+            redis = RedisServer()
+            ending.callback(redis.kill)
+            redis.start()
             made = World(service(postgres.url, redis.url), deployment, postgres, redis)
         ending.callback(made.close)
         yield made
