@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
@@ -78,16 +78,19 @@ _ABOUT = {
 }
 """Who comes to a point; all others are the runner's."""
 _COST = {Deployment.EMBEDDED: 1, Deployment.DISTRIBUTED: 4}
+_BEFORE_ANY_SIGN = {"runner_started"}
+"""Where a runner that hangs is given half an hour: it may be loading a large model."""
 _IN_TRANSACTION = {"job_before_commit", "before_relayed"}
 
 
 def cells() -> list[Cell]:
     """Every cell that can be."""
-    return [
+    possible = (
         Cell(point, deployment, victim, blow)
         for deployment, point in product(Deployment, POINTS)
-        for victim, blow in _blows(point, deployment)
-    ]
+        for victim, blow in product(_victims(point, deployment), Blow)
+    )
+    return [cell for cell in possible if _can_be(cell)]
 
 
 def pairwise(every: Sequence[Cell]) -> list[Cell]:
@@ -116,24 +119,25 @@ HANDFUL = (
 """For every run of the tests."""
 
 
-def _blows(point: str, deployment: Deployment) -> Iterator[tuple[Victim, Blow]]:
+def _victims(point: str, deployment: Deployment) -> list[Victim]:
     owner = _ABOUT.get(point, Victim.RUNNER)
     if deployment is Deployment.EMBEDDED:
         if owner is Victim.API:  # it is a process of its own in the other deployment, and the same code
-            return
-        victims = {Victim.WORKER, Victim.RUNNER} if owner is Victim.RUNNER else {Victim.WORKER}
-        for victim, blow in product(sorted(victims), Blow):
-            # Whoever is frozen in a transaction of SQLite keeps everybody else from writing, as that database has it.
-            if blow is Blow.KILL or point not in _IN_TRANSACTION:
-                yield victim, blow
-        return
-    victims = {owner, Victim.REDIS, Victim.POSTGRES}
-    if owner is Victim.RUNNER:
-        victims |= {Victim.WORKER, Victim.API}
-    for victim, blow in product(sorted(victims), Blow):
-        # An API that is frozen beside a job does nothing to it.
-        if blow is Blow.KILL or victim is not Victim.API or owner is Victim.API:
-            yield victim, blow
+            return []
+        return [Victim.RUNNER, Victim.WORKER] if owner is Victim.RUNNER else [Victim.WORKER]
+    beside = {Victim.WORKER, Victim.API} if owner is Victim.RUNNER else set()
+    return sorted({owner, Victim.REDIS, Victim.POSTGRES} | beside)
+
+
+def _can_be(cell: Cell) -> bool:
+    if cell.blow is Blow.KILL:
+        return True
+    if cell.victim is Victim.RUNNER:
+        return cell.point not in _BEFORE_ANY_SIGN
+    if cell.victim is Victim.API:  # one that is frozen beside a job does nothing to it
+        return _ABOUT.get(cell.point) is Victim.API
+    # Whoever is frozen in a transaction of SQLite keeps everybody else from writing, as that database has it.
+    return cell.deployment is Deployment.DISTRIBUTED or cell.point not in _IN_TRANSACTION
 
 
 def _frequency(chosen: Sequence[Cell], cell: Cell) -> tuple[int, int]:
