@@ -45,7 +45,11 @@ def measure(where: Places, victim: Victim, number: int, lease_seconds: float) ->
 
 
 def _is_ready(struck: World, victim: Victim) -> bool:
-    return victim is Victim.RUNNER or len(struck.processes(Victim.WORKER)) == 2
+    """Whether the worker that shall take over looks for work by now."""
+    if victim is Victim.RUNNER:
+        return True
+    files = [file.path for file in struck.processes(Victim.WORKER)[-1].open_files()]
+    return any(path.endswith("touchstone.db") for path in files)
 
 
 def _batches(service: Service, job_id: str, epoch: int) -> int:
