@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster import Cluster, RedisServer, new_database
-from tests.models import tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +18,8 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture(scope="module")
 def idle_cluster(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_server: RedisServer) -> Iterator[Cluster]:
     """Database, Redis and a shared directory, and none of our processes yet."""
+    from tests.models import tiny_model  # imports torch, for which not every test here has to wait
+
     directory = tmp_path_factory.mktemp("cluster")
     with new_database(postgres_url) as database_url:
         settings = {"redis_url": redis_server.url, "look_seconds": 0.5}
