@@ -27,7 +27,7 @@ SHORT: dict[str, Any] = {
     "options": {"samples_per_prompt": 2, "max_completion_tokens": 6},
 }
 LONG: dict[str, Any] = {
-    "hyperparameters": {"n_epochs": 2, "batch_size": 2, "eval_interval": 4},
+    "hyperparameters": {"n_epochs": 10, "batch_size": 2, "eval_interval": 10},
     "options": {"samples_per_prompt": 4, "max_completion_tokens": 24},
 }
 
@@ -80,7 +80,7 @@ def test_job_of_a_worker_that_ends_goes_on_elsewhere_with_the_same_bits(
     cluster: Cluster, undisturbed: Outcome, end: signal.Signals
 ) -> None:
     job = cluster.create(train=rows(4), valid=rows(2), **LONG)
-    cluster.wait_for_step(job.id, 2)
+    cluster.wait_for_step(job.id, 1)
     worker = cluster.worker_of(job.id)
     assert worker is not None
     (name,) = (name for name, process in cluster.processes.items() if process.pid == worker.pid)
