@@ -72,7 +72,6 @@ class Service:
     judges: Json = field(default_factory=dict)
     """As in the operator's models file."""
     allow_private_urls: bool = False
-    more_settings: Json = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         models = self.directory / "models.yaml"
@@ -90,7 +89,6 @@ class Service:
             look_seconds=1.0,
             threads=self.threads,
             allow_private_urls=self.allow_private_urls,
-            **self.more_settings,
         )
         migrate(self.settings.database_url)
         self.database = Database(self.settings.database_url)

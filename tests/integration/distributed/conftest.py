@@ -22,10 +22,9 @@ def idle_cluster(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, re
 
     directory = tmp_path_factory.mktemp("cluster")
     with new_database(postgres_url) as database_url:
-        settings = {"redis_url": redis_server.url, "look_seconds": 0.5}
         model = tiny_model(directory / "tiny")
         # Leases that outlive the pauses of a machine that does much else: nothing here is about their end.
-        cluster = Cluster(directory, model, database_url=database_url, lease_seconds=10.0, more_settings=settings)
+        cluster = Cluster(directory, model, database_url=database_url, redis_url=redis_server.url, lease_seconds=10.0)
         try:
             yield cluster
         finally:
