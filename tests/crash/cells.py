@@ -59,7 +59,6 @@ OCCURRENCES = {
     "mid_grading": 5,
     "before_batch_row": 2,
     "after_batch_row": 2,
-    "mid_update": 2,
     "after_update": 2,
     "mid_evaluation": 3,
     "between_parts": 2,

@@ -21,6 +21,7 @@ from worker.light.orphans import OrphanObjects
 from worker.rollouts import Batch
 
 _OF_A_DISTURBANCE = {state.WORKER_LOST, state.CONTINUED}
+_OF_THE_MACHINE = {"peak_rss_bytes", "seconds_left"}
 _NAMES = re.compile(r"\b(file|ftjob|ftckpt)[-_]\w+|ft:\S+?(?=:ckpt|\s|$)")
 
 
@@ -101,7 +102,7 @@ def _hashes(service: Service, key: str) -> tuple[tuple[str, str], ...]:
 
 
 def _timeless(metrics: Json) -> Json:
-    own = {name: value for name, value in metrics["touchstone"].items() if name != "peak_rss_bytes"}
+    own = {name: value for name, value in metrics["touchstone"].items() if name not in _OF_THE_MACHINE}
     return {**{name: value for name, value in metrics.items() if name != "timing"}, "touchstone": own}
 
 
