@@ -24,7 +24,7 @@ _ERRORS = {
 }
 _ANYWHERE = (400, 413, 500)
 _WITH_KEY = (401, 403, 429, 503)
-_GUARDED = ("/v1/", "/dashboard/")
+_GUARDED = ("/v1/", "/dashboard/", "/metrics")
 _STORING = ("/v1/files", "/v1/uploads")
 
 

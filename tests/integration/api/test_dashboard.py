@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -12,7 +13,7 @@ from core.security.keys import KeyStore
 from core.security.sessions import SessionStore
 from core.settings import DEFAULT_PROJECT
 
-from .conftest import KEY
+from .conftest import KEY, Fresh
 
 SAFE = {"sec-fetch-site": "same-origin", "x-rft-dashboard": "1"}
 JOBS = "/v1/fine_tuning/jobs"
@@ -46,9 +47,14 @@ def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(anonymous: httpx
     assert reply.json() == {"object": "dashboard.session", "project_id": DEFAULT_PROJECT, "scopes": []}
 
 
-def test_the_cookie_is_for_https_only_behind_a_proxy_with_tls(anonymous: httpx2.Client) -> None:
+@pytest.mark.parametrize(("trusted", "secure"), [("127.0.0.1", True), ("", False)], ids=["trusted", "unknown"])
+def test_the_cookie_is_for_https_only_behind_a_trusted_proxy_with_tls(
+    tmp_path: Path, fresh: Fresh, trusted: str, secure: bool
+) -> None:
     headers = {**SAFE, "x-forwarded-proto": "https"}
-    assert "secure" in anonymous.post("/dashboard/session", json={"api_key": KEY}, headers=headers).headers["set-cookie"].lower()
+    with fresh.running(fresh.settings(tmp_path, trusted_proxies=trusted)) as service, service.http(None) as http:
+        reply = http.post("/dashboard/session", json={"api_key": KEY}, headers=headers)
+    assert ("secure" in reply.headers["set-cookie"].lower()) is secure
 
 
 @pytest.mark.parametrize("body", [{"api_key": "sk-wrong"}, {"link": "wrong"}, {"api_key": ""}])
