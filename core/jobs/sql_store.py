@@ -212,8 +212,8 @@ def _set_budget(row: JobRow, seconds: float) -> None:
         message = f"The job has trained for {row.train_seconds:.1f} seconds already: a new budget has to be above that."
         raise InvalidRequest(message, param="touchstone.budget_seconds", code="invalid_value")
     row.request = {**row.request, "touchstone": {**(row.request.get("touchstone") or {}), "budget_seconds": seconds}}
-    if row.plan is not None:  # otherwise it is yet to be made from the request
-        row.plan = {**row.plan, "budget_seconds": seconds}
+    assert row.plan is not None  # what was paused had been planned
+    row.plan = {**row.plan, "budget_seconds": seconds}
 
 
 def unknown_cursor(after: str) -> InvalidRequest:

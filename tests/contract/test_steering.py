@@ -46,13 +46,6 @@ def test_a_job_goes_on_with_a_higher_budget(parts: Parts) -> None:
     assert parts.messages(lease.job_id)[-2:] == [state.budget_set(10.5), state.RESUMED]
 
 
-def test_a_job_without_a_plan_keeps_its_new_budget_for_it(parts: Parts) -> None:
-    job = parts.created()
-    parts.store.command(job.id, JobCommand.PAUSE)
-    job = parts.store.command(job.id, JobCommand.RESUME, budget_seconds=10.5)
-    assert (job.plan, job.request["touchstone"]) == (None, {"budget_seconds": 10.5})
-
-
 def test_a_budget_that_is_used_up_is_refused_and_changes_nothing(parts: Parts) -> None:
     lease = spent(parts, 10.0)
     before = parts.store.get(lease.job_id)

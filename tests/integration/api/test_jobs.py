@@ -10,6 +10,7 @@ import openai
 import pytest
 from openai import OpenAI
 
+from core.jobs.plan import Hyperparameters, Options, resolve
 from core.jobs.sql_leases import SqlLeaseStore
 
 Json = dict[str, Any]
@@ -103,7 +104,8 @@ def test_highest_priority_is_claimed_first(client: OpenAI, body: Json, service) 
     ids = []
     for priority in (0, 5):
         ids.append(client.fine_tuning.jobs.create(**body, extra_body={"touchstone": {"priority": priority}}).id)
-        leases.validated(leases.unvalidated(ids[-1])[0], {"total_steps": 1})
+        plan = resolve(Hyperparameters(), Options(priority=priority), train_rows=4, valid_rows=4)
+        leases.validated(leases.unvalidated(ids[-1])[0], plan.to_json())
     lease = leases.claim("worker", 60.0)
     assert lease is not None
     assert lease.job_id == ids[1]
