@@ -68,10 +68,11 @@ def test_what_is_wrong_with_a_number_is_told_at_its_field(browser: Browser, serv
     browser.until(lambda: browser.labelled("batch_size").get_attribute("aria-invalid") == "true")
 
 
-def test_options_that_are_objects_are_fields_too(browser: Browser, served: Served) -> None:
-    served.client().files.create(file=("objects.jsonl", rows(4)), purpose="fine-tune")
+def test_options_that_are_objects_are_fields_too(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_bytes(rows(4))
     browser.open("/jobs/new")
-    browser.choose("Training file", "objects.jsonl")
+    browser.labelled("Upload a training file").send_keys(str(tmp_path / "train.jsonl"))
+    browser.says("steps over 4 prompts")
     browser.find("form details > summary").click()
     rounds = browser.labelled("dynamic_sampling.max_rounds")
     browser.until(lambda: rounds.get_attribute("placeholder") == "none")
