@@ -37,7 +37,7 @@ test: setup ## All tests but the heavy ones, on a real PostgreSQL as well as SQL
 test-heavy: setup build/envs/vllm.stamp ## The tests that run for minutes, those on vLLM included
 	build/envs/vllm/bin/python -m pytest tests/vllm -W default
 	tests/browser/setup
-	$(BIN)/pytest tests -m heavy
+	$(BIN)/pytest tests -m heavy --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 crash: setup ## The whole crash matrix; renews its table in docs/reliability.md
 	$(BIN)/python -m tests.crash.matrix --table docs/reliability.md
