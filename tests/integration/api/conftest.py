@@ -60,12 +60,28 @@ def jsonl(rows: list[Json]) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
+class Counted:
+    """An app, and how many requests it is at."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.in_flight = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.in_flight += scope["type"] == "http"
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.in_flight -= scope["type"] == "http"
+
+
 @dataclass(frozen=True)
 class Service:
     """A running server and the ways to talk to it."""
 
     base_url: str
     context: Context
+    app: Counted
 
     def client(self, key: str = KEY, **options: Any) -> OpenAI:
         return OpenAI(base_url=f"{self.base_url}/v1", api_key=key, max_retries=0, **options)
@@ -115,8 +131,9 @@ def prepared(directory: Path, **changes: Any) -> Settings:
 @contextmanager
 def running(settings: Settings) -> Iterator[Service]:
     app = create_app(settings)
-    with serving(app) as base_url:
-        yield Service(base_url, app.state.context)
+    counted = Counted(app)
+    with serving(counted) as base_url:
+        yield Service(base_url, app.state.context, counted)
 
 
 @pytest.fixture(scope="session")
