@@ -34,6 +34,7 @@ from core.settings import DEFAULT_PROJECT, Settings
 from core.storage import manifest
 from core.storage.base import ObjectKey
 from core.tables import ProjectRow
+from tests.integration.api.counted import Counted
 from worker.rollouts import SCHEMA
 
 Json = dict[str, Any]
@@ -58,21 +59,6 @@ MODELS = (
 
 def jsonl(rows: list[Json]) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-
-
-class Counted:
-    """An app, and how many requests it is at."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self.in_flight = 0
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.in_flight += scope["type"] == "http"
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self.in_flight -= scope["type"] == "http"
 
 
 @dataclass(frozen=True)
