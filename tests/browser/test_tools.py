@@ -17,6 +17,15 @@ pytestmark = pytest.mark.heavy
 ALWAYS_ONE = {"type": "python", "name": "one", "source": "def grade(sample, item):\n    return 1.0\n"}
 
 
+def grade(browser: Browser, text: str) -> None:
+    """Try the suite's grader on a text."""
+    browser.open("/graders")
+    browser.write(browser.labelled("Configuration"), json.dumps(GRADER))
+    browser.write(browser.labelled("What the model wrote"), text)
+    browser.write(browser.labelled("Row of the data file, as JSON"), '{"wanted": "a"}')
+    browser.press("Grade")
+
+
 def test_a_grader_is_checked_while_it_is_written(browser: Browser) -> None:
     browser.open("/graders")
     browser.says("valid: string_check")
@@ -26,21 +35,13 @@ def test_a_grader_is_checked_while_it_is_written(browser: Browser) -> None:
 
 
 def test_a_grader_is_tried_on_a_text(browser: Browser) -> None:
-    browser.open("/graders")
-    browser.write(browser.labelled("Configuration"), json.dumps(GRADER))
-    browser.write(browser.labelled("What the model wrote"), "a word")
-    browser.write(browser.labelled("Row of the data file, as JSON"), '{"wanted": "a"}')
-    browser.press("Grade")
+    grade(browser, "a word")
     browser.says("0.970", ".grade")
     assert "has_a" in browser.text(".grade")
 
 
 def test_an_error_of_a_grader_is_told(browser: Browser) -> None:
-    browser.open("/graders")
-    browser.write(browser.labelled("Configuration"), json.dumps(GRADER))
-    browser.write(browser.labelled("What the model wrote"), "12345")
-    browser.write(browser.labelled("Row of the data file, as JSON"), '{"wanted": "a"}')
-    browser.press("Grade")
+    grade(browser, "12345")
     browser.says("not graded", ".grade")
     browser.says("ValueError", ".grade")
 

@@ -34,6 +34,7 @@ from core.settings import DEFAULT_PROJECT, Settings
 from core.storage import manifest
 from core.storage.base import ObjectKey
 from core.tables import ProjectRow
+from tests.integration.api.counted import Counted
 from worker.rollouts import SCHEMA
 
 Json = dict[str, Any]
