@@ -61,21 +61,6 @@ def jsonl(rows: list[Json]) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
-class Counted:
-    """An app, and how many requests it is at."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self.in_flight = 0
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.in_flight += scope["type"] == "http"
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self.in_flight -= scope["type"] == "http"
-
-
 @dataclass(frozen=True)
 class Service:
     """A running server and the ways to talk to it."""
