@@ -116,7 +116,7 @@ class Runner:
         """Compute this rank's share of the job's updates, for as long as the first rank wants it."""
         try:
             job = self._leases.job(self._lease)
-            plan, base = Plan.from_json(job.plan or {}), ModelRegistry.load(self._settings).resolve(job.base_model)
+            plan, base = Plan.to_run(job.plan or {}), ModelRegistry.load(self._settings).resolve(job.base_model)
             follow(self._policy(job, plan, base), self._ranks)
         except RftError as error:  # the first rank comes to the same end, and tells of it
             log.info("%s", error.message)
@@ -129,7 +129,7 @@ class Runner:
         self._jobs.command(self._lease.job_id, JobCommand.PAUSE, error={"code": code, "message": message, "param": None})
 
     def _train(self, job: Job) -> None:
-        plan = Plan.from_json(job.plan or {})
+        plan = Plan.to_run(job.plan or {})
         models = ModelRegistry.load(self._settings)
         base = models.resolve(job.base_model)
         chat = ChatTokenizer(base.directory)

@@ -15,10 +15,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from core.errors import Unavailable
 
 Json = dict[str, Any]
 
@@ -180,8 +182,15 @@ class Plan:
 
     @classmethod
     def from_json(cls, value: Json) -> Plan:
-        """The inverse of `to_json`."""
-        return cls(**value)
+        """The inverse of `to_json`, to be shown: what a newer version of the service has added is left out."""
+        return cls(**{name: value[name] for name in value.keys() & _names()})
+
+    @classmethod
+    def to_run(cls, value: Json) -> Plan:
+        """The inverse of `to_json`; raises `Unavailable` where only a newer version of the service knows what was planned."""
+        if newer := value.keys() - _names():
+            raise Unavailable(f"The job was planned by a newer version of the service, which knows {', '.join(sorted(newer))}.")
+        return cls.from_json(value)
 
     def to_json(self) -> Json:
         """Plain values for the job's row."""
@@ -219,6 +228,10 @@ class Plan:
             "max_staleness": self.max_staleness,
             "priority": self.priority,
         }
+
+
+def _names() -> set[str]:
+    return {field.name for field in fields(Plan)}
 
 
 def resolve(hyperparameters: Hyperparameters, options: Options, *, train_rows: int, valid_rows: int) -> Plan:

@@ -15,7 +15,7 @@ from core.jobs.sql_claim import is_lost, is_queued_and_due, next_due
 from core.jobs.sql_rows import append_event, fail, job_of, move, tell
 from core.jobs.types import Job, JobCommand, JobStatus, Json, Lease
 from core.limits.base import NO_LIMITS, Limits
-from core.tables import JobRow
+from core.tables import EventRow, JobRow
 
 _UNVALIDATED_AT_ONCE = 20
 
@@ -145,18 +145,23 @@ def _estimated_finish(row: JobRow, now: float) -> float | None:
 
 
 def _take(session: Session, row: JobRow, owner: str, now: float, ttl: float) -> Lease:
-    lost = row.status == JobStatus.RUNNING
+    message, level = _announcement(session, row)
     move(session, row, JobCommand.CLAIM, now)
     row.lease_epoch += 1
     row.lease_owner = owner
     row.lease_expires_at = now + ttl
     row.attempts += 1
-    if lost:
-        append_event(session, row, state.WORKER_LOST, now, level="warn")
-    else:
-        append_event(session, row, state.STARTED if row.started_at is None else state.CONTINUED, now)
+    append_event(session, row, message, now, level=level)
     if row.started_at is None:
         row.started_at = now
         row.eval_id = new_id("eval_") if row.request.get("validation_file") else None
     row.estimated_finish = _estimated_finish(row, now)
     return Lease(job_id=row.id, project_id=row.project_id, epoch=row.lease_epoch)
+
+
+def _announcement(session: Session, row: JobRow) -> tuple[str, str]:
+    """The event that tells of a claim, and its level."""
+    if row.status != JobStatus.RUNNING:
+        return (state.STARTED if row.started_at is None else state.CONTINUED), "info"
+    newest = session.scalar(select(EventRow.message).where(EventRow.job_id == row.id, EventRow.seq == row.next_seq - 1))
+    return (state.CONTINUED, "info") if newest == state.HANDED_OVER else (state.WORKER_LOST, "warn")

@@ -31,3 +31,6 @@ def test_a_drained_job_goes_on_with_the_next_worker_to_the_same_bits(bench: Benc
     assert service.state_keys(job.id)
     with service.supervisor():
         bench.assert_same_end(service.wait_for_end(job.id))
+    told = [event.message for event in service.history(job.id)]
+    assert told[told.index(state.HANDED_OVER) + 1] == state.CONTINUED
+    assert state.WORKER_LOST not in told

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pytest
 from safetensors import safe_open
+from sqlalchemy import select
 
 from core.jobs import state
 from core.jobs.types import JobCommand, JobStatus
 from core.storage.base import ObjectKey
+from core.tables import JobRow
 from graders.base import GradeError
 from tests.service import HAS_AN_A, Outcome, Service, kill, rows, runner_of
 
@@ -108,6 +113,26 @@ def test_a_runner_that_hangs_is_replaced(tmp_path: Path, model: Path, undisturbe
     assert state.WORKER_LOST in [event.message for event in service.history(job.id)]
     assert "no progress for 3 seconds" in service.log()
     service.close()
+
+
+@pytest.mark.heavy
+def test_a_job_planned_by_a_newer_version_waits_for_a_worker_of_that_version(bench: Bench) -> None:
+    service, job = bench.service, bench.job()
+
+    def replan(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        with service.database.begin() as session:
+            row = session.scalars(select(JobRow)).one()
+            row.plan = change(row.plan)
+
+    with service.supervisor():
+        service.wait_for_step(job.id, 1)
+    replan(lambda plan: {**plan, "curriculum": "easy first"})
+    with service.supervisor():
+        service.wait(lambda: "The job was planned by a newer version" in service.log() and service.lease_owner(job.id) is None)
+        waiting = service.jobs.get(job.id)
+        assert (waiting.status, waiting.attempts) == (JobStatus.RUNNING, 0)
+        replan(lambda plan: {name: value for name, value in plan.items() if name != "curriculum"})
+        bench.assert_same_end(service.wait_for_end(job.id))
 
 
 def last_adapter(service: Service, job_id: str, directory: Path) -> dict:

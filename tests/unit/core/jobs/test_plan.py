@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from core.errors import Unavailable
 from core.jobs.plan import BASE_LEARNING_RATE, FULL_LEARNING_RATE, Hyperparameters, Options, Plan, resolve
 
 
@@ -238,3 +239,11 @@ def test_a_plan_made_before_there_were_these_options_is_read() -> None:
     later = ("replacement_rounds", "max_staleness", "priority")
     kept = {name: value for name, value in plan().to_json().items() if name not in later}
     assert Plan.from_json(kept) == plan()
+
+
+def test_a_plan_of_a_newer_version_is_shown_without_what_is_new_and_not_run() -> None:
+    newer = {**plan().to_json(), "curriculum": "easy first"}
+    assert Plan.from_json(newer) == plan()
+    with pytest.raises(Unavailable, match="newer version of the service, which knows curriculum"):
+        Plan.to_run(newer)
+    assert Plan.to_run(plan().to_json()) == plan()
