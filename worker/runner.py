@@ -266,7 +266,8 @@ def main(arguments: Sequence[str]) -> int:
     ranks, device = torchrun.join(_device(settings))
     # The number of threads decides how sums are split, hence the last bits: it belongs to a run's configuration.
     torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) // ranks.count))
-    torch.use_deterministic_algorithms(True)
+    # The other way to say it, `use_deterministic_algorithms`, imports torch's compiler, which takes seconds.
+    torch.set_deterministic_debug_mode("error")
     # Filling new tensors costs time, and nothing here reads what it has not written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     runner = Runner(settings, Lease(job_id, project_id, int(epoch)), device, ranks)
