@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.context import Context
 from api.objects import Reply
-from core.db import usable
 from core.errors import RftError
+from core.schema import usable
 from core.storage.base import ObjectKey
 
 log = logging.getLogger(__name__)

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.db import Database, migrate
+from core.db import Database
 from core.jobs.plan import Hyperparameters, Options, resolve
 from core.jobs.sql_journal import SqlJournal
 from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.sql_store import SqlJobStore
 from core.jobs.types import NewJob, StepRecord
 from core.projects import ensure_default_project
+from core.schema import migrate
 from core.security.keys import KeyStore
 from core.settings import DEFAULT_PROJECT, Settings
 

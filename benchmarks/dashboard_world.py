@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.db import Database, migrate
+from core.db import Database
 from core.ids import new_id
 from core.jobs.plan import Hyperparameters, Options, resolve
 from core.jobs.sql_journal import SqlJournal
@@ -15,6 +15,7 @@ from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.sql_store import SqlJobStore
 from core.jobs.types import BatchRecord, Lease, NewCheckpoint, NewJob, StepRecord
 from core.projects import ensure_default_project
+from core.schema import migrate
 from core.settings import DEFAULT_PROJECT, Settings
 from core.storage.base import ObjectKey, ObjectStore, Stored
 from core.storage.build import open_store

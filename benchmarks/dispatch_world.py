@@ -7,9 +7,10 @@ import json
 from sqlalchemy import Connection, text
 
 from benchmarks.api_world import GRADER
-from core.db import Database, migrate
+from core.db import Database
 from core.jobs.types import Json
 from core.projects import ensure_default_project
+from core.schema import migrate
 
 PROJECTS = ("proj_default", "proj_second", "proj_third", "proj_fourth")
 METHOD = {"type": "reinforcement", "reinforcement": {"grader": GRADER, "hyperparameters": {"n_epochs": 4, "batch_size": 16}}}

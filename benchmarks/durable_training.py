@@ -22,7 +22,7 @@ from unittest import mock
 import torch
 
 from benchmarks.training_tasks import MODEL_DIR, MODEL_ID, PRECISE_INSTRUCTIONS
-from core.db import Database, migrate
+from core.db import Database
 from core.files import FileStore
 from core.jobs.sql_journal import SqlJournal
 from core.jobs.sql_leases import SqlLeaseStore
@@ -30,6 +30,7 @@ from core.jobs.sql_store import SqlJobStore
 from core.jobs.types import BatchRecord, Job, Lease, NewCheckpoint, NewJob, StateRecord, StepRecord, Wish
 from core.jobs.validation import validate
 from core.projects import ensure_default_project
+from core.schema import migrate
 from core.settings import DEFAULT_PROJECT, Settings
 from core.storage.build import open_store
 from worker import runner

@@ -107,8 +107,9 @@ def rotate(key_id: KeyId, project: Project = DEFAULT_PROJECT, overlap: Overlap =
 def database() -> Iterator[Database]:
     """The database of this machine's service, made first where it does not exist."""
     # Only commands that use it pay for importing it.
-    from core.db import Database, migrate
+    from core.db import Database
     from core.projects import ensure_default_project
+    from core.schema import migrate
 
     url = get_settings().database_url
     migrate(url)

@@ -100,7 +100,7 @@ class Topology:
 
 def _migrate(database_url: str) -> None:
     """Before anybody uses the database."""
-    from core.db import migrate  # only this command pays for its import
+    from core.schema import migrate  # only this command pays for its import
 
     migrate(database_url)
 

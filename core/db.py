@@ -8,15 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache, partial
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, ColumnElement, Engine, Float, cast, create_engine, event, extract, func, literal, make_url, select
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -25,8 +20,6 @@ from core.errors import InvalidRequest, RftError, StorageFull, Unavailable
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for SQLite's one write lock."""
-MIGRATION_LOCK = 7_036_874_417
-"""Key of the advisory lock that lets one process migrate a PostgreSQL database at a time."""
 MOVED = "moved"
 """Under this name a session's `info` keeps the jobs that its transaction moves: their statuses by their ids."""
 _POSTGRES_DISK_FULL = "53100"
@@ -112,52 +105,6 @@ def normalised(url: str) -> URL:
     if parsed.drivername in ("postgres", "postgresql"):
         return parsed.set(drivername="postgresql+psycopg")
     return parsed
-
-
-def migrate(database_url: str) -> None:
-    """Bring the database's schema to the newest revision, creating SQLite's directory and file where missing.
-
-    Processes that start together take turns: one migrates, the others find the work done.
-    """
-    database = Database(database_url)
-    try:
-        with _translated(), database._writer.connect() as connection, connection.begin():
-            if connection.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-            config = alembic_config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    finally:
-        database.dispose()
-
-
-def usable(database: Database) -> bool:
-    """Whether this code can work on the schema: it is at this code's newest revision, or was migrated beyond it.
-
-    Migrations only ever add, so that processes of the version before go on while, and after, the database is upgraded.
-    """
-    with _translated(), database.engine.connect() as connection:
-        revision = MigrationContext.configure(connection).get_current_revision()
-    return revision is not None and (revision == _head() or revision not in _revisions())
-
-
-@lru_cache(maxsize=1)
-def _revisions() -> frozenset[str]:
-    """Every revision that this code knows."""
-    return frozenset(script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions())
-
-
-@lru_cache(maxsize=1)
-def _head() -> str | None:
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()
-
-
-def alembic_config() -> Config:
-    """Alembic's configuration for the `migrations` package, wherever it is installed."""
-    config = Config()
-    config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
 
 
 def _engine(url: URL) -> Engine:

@@ -1,4 +1,4 @@
-"""Runs the migrations: on the connection that `core.db.migrate` brings, or for Alembic's own command on the settings' one."""
+"""Runs the migrations: on the connection that `core.schema.migrate` brings, or for Alembic's own command on the settings' one."""
 
 from __future__ import annotations
 

@@ -18,13 +18,14 @@ import psutil
 import yaml
 from sqlalchemy import select
 
-from core.db import Database, migrate
+from core.db import Database
 from core.files import FileStore
 from core.jobs.sql_events import SqlEventLog
 from core.jobs.sql_store import SqlJobStore
 from core.jobs.state import TERMINAL
 from core.jobs.types import Event, Job, JobStatus, NewJob
 from core.projects import ensure_default_project
+from core.schema import migrate
 from core.settings import DEFAULT_PROJECT, Settings
 from core.storage import manifest
 from core.storage.base import ObjectKey

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from api.app import create_app
-from core.db import migrate
+from core.schema import migrate
 from core.settings import Settings
 
 

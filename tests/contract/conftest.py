@@ -10,8 +10,9 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from core.db import Database, migrate
+from core.db import Database
 from core.projects import ensure_default_project
+from core.schema import migrate
 from core.tables import Base, ProjectRow
 
 from .parts import FOREIGN_PROJECT, Clock, Parts

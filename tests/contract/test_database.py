@@ -11,9 +11,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, select, text
 
-from core.db import Database, migrate, usable
+from core.db import Database
 from core.errors import InvalidRequest, Unavailable
 from core.projects import ensure_default_project
+from core.schema import migrate, usable
 from core.settings import DEFAULT_PROJECT
 from core.tables import Base, JobRow, ProjectRow
 

@@ -15,7 +15,8 @@ from sqlalchemy import MetaData, Table, inspect, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import JSON, Boolean, Float, Integer
 
-from core.db import Database, alembic_config
+from core.db import Database
+from core.schema import alembic_config
 
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()][::-1]
 Row = dict[str, Any]

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from core.db import Database, migrate
+from core.db import Database
 from core.files import FileStore
 from core.projects import ensure_default_project
+from core.schema import migrate
 from core.settings import DEFAULT_PROJECT
 from core.storage.build import open_store
 from core.upload_types import NewUpload

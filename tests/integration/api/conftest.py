@@ -22,13 +22,14 @@ from openai import OpenAI
 
 from api.app import create_app
 from api.context import Context
-from core.db import Database, migrate
+from core.db import Database
 from core.ids import new_id
 from core.jobs.plan import Hyperparameters, Options, resolve
 from core.jobs.sql_journal import SqlJournal
 from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.types import BatchRecord, Job, NewCheckpoint, StepRecord
 from core.projects import ensure_default_project
+from core.schema import migrate
 from core.security.keys import KeyStore
 from core.settings import DEFAULT_PROJECT, Settings
 from core.storage import manifest

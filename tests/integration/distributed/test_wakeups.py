@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from api.jobs.stream import JobStreams
-from core.db import MOVED, Database, migrate
+from core.db import MOVED, Database
 from core.jobs.sql_leases import SqlLeaseStore
 from core.jobs.sql_lookups import JobKey
 from core.jobs.sql_store import SqlJobStore
 from core.jobs.types import JobCommand, NewJob
 from core.projects import ensure_default_project
 from core.redis_wakeups import CHANNEL
+from core.schema import migrate
 from core.settings import DEFAULT_PROJECT, Settings
 from core.wakeups import Moved, listen, open_database
 from tests.cluster import RedisServer

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from cli.topology.servers import free_port
-from core.db import migrate
+from core.schema import migrate
 from core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]

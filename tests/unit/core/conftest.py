@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from core.db import Database, migrate
+from core.db import Database
+from core.schema import migrate
 from tests.clock import Clock
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from core.db import Database, migrate, normalised
+from core.db import Database, normalised
 from core.errors import StorageFull, Unavailable
 from core.projects import ensure_default_project
+from core.schema import migrate
 from core.settings import DEFAULT_PROJECT
 from core.tables import ProjectRow
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from core.db import Database, migrate
+from core.db import Database
 from core.errors import JobFailure
 from core.files import FileStore
 from core.ids import new_id
 from core.jobs.types import Job, JobStatus
 from core.jobs.validation import validate
+from core.schema import migrate
 from core.storage.local import LocalObjectStore
 from core.tables import ProjectRow
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from core.db import Database, migrate
+from core.db import Database
 from core.outbound import Outbound
 from core.outbox import Message
 from core.projects import ensure_default_project
+from core.schema import migrate
 from core.security.box import SecretBox
 from core.settings import DEFAULT_PROJECT
 from core.tables import ProjectRow
