@@ -13,7 +13,9 @@ from tests.service import runner_of
 from .conftest import Bench
 
 
-@pytest.mark.parametrize("to_all", [False, True], ids=["the worker alone", "its runner too"])
+@pytest.mark.parametrize(
+    "to_all", [pytest.param(False, id="the worker alone"), pytest.param(True, id="its runner too", marks=pytest.mark.heavy)]
+)
 def test_a_drained_job_goes_on_with_the_next_worker_to_the_same_bits(bench: Bench, to_all: bool) -> None:
     """A service manager may signal every process of a service: the runner hears it once or twice."""
     service, job = bench.service, bench.job()

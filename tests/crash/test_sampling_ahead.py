@@ -96,6 +96,7 @@ def test_groups_without_spread_are_replaced_by_other_prompts(whole: Undisturbed)
     assert replaced
 
 
+@pytest.mark.heavy
 def test_killed_and_paused_while_it_samples_ahead_a_job_ends_with_the_same_bits(whole: Undisturbed, service: Service) -> None:
     job = create(service)
     with service.supervisor() as supervisor:

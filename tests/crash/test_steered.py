@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from core.jobs import state
 from core.jobs.types import JobCommand, JobStatus
 from tests.service import Service, rows, runner_of
@@ -43,6 +45,7 @@ def test_a_paused_job_can_be_used_where_it_stands(tmp_path: Path, model: Path) -
     service.close()
 
 
+@pytest.mark.heavy
 def test_a_job_resumed_before_its_runner_let_go_ends_with_the_same_bits(bench: Bench) -> None:
     service, job = bench.service, bench.job()
     with service.supervisor():
@@ -75,6 +78,7 @@ def test_a_budget_of_seconds_pauses_the_job_once(bench: Bench) -> None:
     assert ended.status is JobStatus.SUCCEEDED
 
 
+@pytest.mark.heavy
 def test_a_job_resumed_with_a_higher_budget_pauses_again_when_that_is_used(bench: Bench) -> None:
     service, job = bench.service, bench.job(budget_seconds=0.001)
     with service.supervisor():
@@ -89,6 +93,7 @@ def test_a_job_resumed_with_a_higher_budget_pauses_again_when_that_is_used(bench
         bench.assert_same_end(service.wait_for_end(job.id))
 
 
+@pytest.mark.heavy
 def test_a_job_paused_in_an_evaluation_keeps_its_last_committed_step_and_resumes_to_the_same_bits(
     tmp_path: Path, model: Path
 ) -> None:

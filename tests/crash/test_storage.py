@@ -92,6 +92,7 @@ def test_a_full_store_pauses_the_job_and_room_lets_it_go_on(on_s3: Bench, proxy:
         on_s3.assert_same_end(service.wait_for_end(job.id))
 
 
+@pytest.mark.heavy
 def test_a_project_that_may_store_no_more_has_its_job_paused(bench: Bench) -> None:
     service, job, projects = bench.service, bench.job(), ProjectStore(bench.service.database)
     with service.database.read() as session:

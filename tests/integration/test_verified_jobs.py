@@ -45,6 +45,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service.close()
 
 
+@pytest.mark.heavy
 def test_all_verifiers_grade_a_job(service: Service) -> None:
     data = {"train": rows(2, **ROW), "valid": rows(1, **ROW)}
     job = service.run(service.create(**data, grader=ALL, hyperparameters=SHORT, options=FEW))
