@@ -20,10 +20,26 @@ from core.settings import get_settings
 ROOT = Path(__file__).resolve().parent.parent
 MODEL_DIR = Path(os.environ.get("RFT_MODEL_DIR", ROOT / "build" / "models"))
 EMBEDDED_MODEL = "smollm2-135m-instruct"
+LONGEST = (
+    "crash/test_matrix.py",
+    "heavy/test_demo.py",
+    "crash/test_soak.py",
+    "heavy/test_embedded_model.py",
+    "sandbox/test_as_ordinary_user.py",
+    "crash/test_storage.py",
+    "openapi/test_schemathesis.py",
+)
+"""Files that take minutes, longest first: a file is one process's alone, and one begun late keeps the other process waiting."""
 
 # The same examples in every run, and nothing kept between runs: a failure of CI is a failure at the desk.
 hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with `LONGEST`; the rest stays in its order."""
+    ranks = {ROOT / "tests" / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 from .running import Places
 from .soak import soak
 
-JOBS = 12
+JOBS = 8
 
 
 @pytest.mark.heavy
