@@ -77,6 +77,7 @@ def chat(directory: Path, serving: Serving, tmp_path_factory: pytest.TempPathFac
             http.timeout = 500
             yield Chat(http, process, place, tuple(map(str, keys)))
         process.terminate()
+        process.wait(60)  # before its standard input ends: what it has given the server it takes back
 
 
 def adapter(model: Path, place: Path, seed: int, rank: int) -> Path:
