@@ -266,8 +266,7 @@ def main(arguments: Sequence[str]) -> int:
     ranks, device = torchrun.join(_device(settings))
     # The number of threads decides how sums are split, hence the last bits: it belongs to a run's configuration.
     torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) // ranks.count))
-    # The other way to say it, `use_deterministic_algorithms`, imports torch's compiler, which takes seconds.
-    torch.set_deterministic_debug_mode("error")
+    torch.set_deterministic_debug_mode("error")  # `use_deterministic_algorithms` imports torch's compiler, which takes seconds
     # Filling new tensors costs time, and nothing here reads what it has not written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     runner = Runner(settings, Lease(job_id, project_id, int(epoch)), device, ranks)

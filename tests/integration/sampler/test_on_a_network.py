@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from api.chat.client import SamplerClient, SamplerFailed
@@ -40,8 +40,8 @@ def url(settings: Settings, sampler: Sampler) -> Iterator[str]:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
+        return httpx2.get(url, timeout=5).is_success
+    except httpx2.TransportError:
         return False
 
 
@@ -58,7 +58,7 @@ def request(sampler: Sampler) -> dict[str, Any]:
 def test_who_has_no_token_is_refused(url: str, sampler: Sampler) -> None:
     for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}):
         for path in ("/v1/chat/completions", "/internal/merge", "/nothing"):
-            reply = httpx.post(f"{url}{path}", json=request(sampler), headers=headers)
+            reply = httpx2.post(f"{url}{path}", json=request(sampler), headers=headers)
             assert (reply.status_code, reply.json()["error"]["code"]) == (401, "invalid_api_key")
 
 
