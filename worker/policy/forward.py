@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from worker.policy.logits import TokenLogprobs
 from worker.policy.lora import Adapter, LoraLinear
 from worker.policy.model import DecoderConfig, Layer, Weights
+from worker.policy.products import product
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class AdaptedLinear(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, merged: Tensor, scale: float, a: Tensor, *b: Tensor) -> Tensor:  # noqa: D102
         ctx.save_for_backward(x, merged, a, *b)
         ctx.scale = scale
-        return x @ merged.T
+        return product(x, merged)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
@@ -161,7 +162,7 @@ class AdaptedLinear(torch.autograd.Function):
         grad_parts = grad.split([part.shape[0] for part in b], dim=1)
         grad_low = torch.cat([piece @ part for piece, part in zip(grad_parts, b, strict=True)], dim=1)
         grad_b = [(piece.T @ low).mul_(ctx.scale) for piece, low in zip(grad_parts, low_parts, strict=True)]
-        grad_x = grad @ merged if ctx.needs_input_grad[0] else None
+        grad_x = product(grad, merged.T) if ctx.needs_input_grad[0] else None
         grad_a = (grad_low.T @ x).mul_(ctx.scale)
         return grad_x, None, None, *(slope.to(matrix.dtype) for slope, matrix in zip((grad_a, *grad_b), adapter, strict=True))
 
@@ -252,7 +253,7 @@ def decoder_layer(
     def linear(x: Tensor, name: str) -> Tensor:
         matrix = getattr(layer, name)
         if loras is None:
-            return F.linear(x, matrix)
+            return F.linear(x, matrix) if torch.is_grad_enabled() else product(x, matrix)
         out: Tensor = AdaptedLinear.apply(x, matrix, scale, loras[name].a, *loras[name].b)  # type: ignore[no-untyped-call]
         return out
 

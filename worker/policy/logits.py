@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from worker.policy.products import product
+
 
 class TokenLogprobs(torch.autograd.Function):
     """log softmax(h W^T / temperature)[target] and the entropy, in chunks of rows: [tokens, vocabulary] is never whole.
@@ -24,19 +26,18 @@ class TokenLogprobs(torch.autograd.Function):
         logprobs, entropy = (hidden.new_empty(len(targets), dtype=precise) for _ in range(2))
         ctx.temperature = temperature
         slope = torch.empty_like(hidden) if ctx.needs_input_grad[0] and not ctx.needs_input_grad[1] else None
-        # Chunks share their buffers: memory that is new to a process costs as much time as the arithmetic.
-        size = (min(len(targets), TokenLogprobs.CHUNK), len(head))
-        products, logs_of_chunk = head.new_empty(size), head.new_empty(size, dtype=precise)
+        # Chunks share a buffer: memory that is new to a process costs as much time as the arithmetic.
+        logs_of_chunk = head.new_empty((min(len(targets), TokenLogprobs.CHUNK), len(head)), dtype=precise)
         for begin in range(0, len(targets), TokenLogprobs.CHUNK):
             rows = slice(begin, begin + TokenLogprobs.CHUNK)
             count = len(targets[rows])
-            logits = torch.mm(hidden[rows] / temperature, head.T, out=products[:count]).to(precise)
+            logits = product(hidden[rows] / temperature, head).to(precise)
             logs = torch.log_softmax(logits, dim=1, out=logs_of_chunk[:count])
             logprobs[rows] = logs.gather(1, targets[rows, None])[:, 0]
             probs = torch.exp(logs, out=logits)
             entropy[rows] = -logs.mul_(probs).sum(dim=1)
             if slope is not None:
-                slope[rows] = (head[targets[rows]] - probs.to(head.dtype) @ head).div_(temperature)
+                slope[rows] = (head[targets[rows]] - product(probs.to(head.dtype), head.T)).div_(temperature)
         if slope is not None:
             ctx.save_for_backward(slope)
         elif ctx.needs_input_grad[1]:
@@ -57,9 +58,9 @@ class TokenLogprobs(torch.autograd.Function):
         grad_hidden, grad_head = torch.empty_like(hidden), torch.zeros_like(head)
         for begin in range(0, len(targets), TokenLogprobs.CHUNK):
             rows = slice(begin, begin + TokenLogprobs.CHUNK)
-            slope = torch.softmax((hidden[rows] / temperature @ head.T).to(grad.dtype), dim=1).neg_()
+            slope = torch.softmax(product(hidden[rows] / temperature, head).to(grad.dtype), dim=1).neg_()
             slope[torch.arange(len(slope), device=slope.device), targets[rows]] += 1
             slope = slope.mul_(grad[rows, None] / temperature).to(head.dtype)
-            grad_hidden[rows] = slope @ head
+            grad_hidden[rows] = product(slope, head.T)
             grad_head.addmm_(slope.T, hidden[rows])
         return grad_hidden, grad_head

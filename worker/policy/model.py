@@ -19,6 +19,7 @@ from transformers import AutoConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from core.errors import JobFailure
+from worker.policy.products import packed
 
 ARCHITECTURES = frozenset({"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"})
 
@@ -88,6 +89,11 @@ class Weights:
         return replace(
             self, layers=[replace(layer, **{name: getattr(layer, name).clone() for name in FUSED}) for layer in self.layers]
         )
+
+    def packed(self, rows: int) -> Weights:
+        """The same weights for sampling so many rows at once: what products read is laid out for them, where that helps."""
+        layers = [replace(layer, **{name: packed(getattr(layer, name), rows) for name in FUSED}) for layer in self.layers]
+        return replace(self, layers=layers, head=packed(self.head, rows))
 
     def copy(self, dtype: torch.dtype) -> Weights:
         """The same weights in this type, in memory of their own. Tied matrices stay tied."""

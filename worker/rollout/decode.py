@@ -14,6 +14,7 @@ from torch import Tensor
 
 from worker.policy.forward import hidden_states, pack, project_qkv, rope_table
 from worker.policy.model import Weights
+from worker.policy.products import product
 from worker.rollout.base import PromptGroup, SamplingParams
 from worker.rollout.draw import Allowed, RowUniforms, draw
 from worker.rollout.guide import Guide, Guides
@@ -121,7 +122,7 @@ class Decoder:
     @torch.inference_mode()
     def logits(self) -> Tensor:
         """What comes next on each line, [lines, vocabulary] in float32."""
-        return (self._hidden @ self._weights.head.T).float()
+        return product(self._hidden, self._weights.head).float()
 
     @torch.inference_mode()
     def keep(self, lines: Sequence[int]) -> None:
@@ -150,11 +151,12 @@ def decode(
     `guides` make the rows follow `params.response_format`. The bits depend on the batch alone: its groups, their order, the
     parameters and the weights.
     """
-    decoder = Decoder(weights)
+    seeds = [seed for group in groups for seed in group.seeds_G]
+    decoder = Decoder(weights.packed(len(seeds)))
     decoder.join(groups, params.max_tokens)
-    uniforms = RowUniforms([seed for group in groups for seed in group.seeds_G])
+    uniforms = RowUniforms(seeds)
     guided = _Guided(groups, params, guides)
-    cached = [row for row, _ in enumerate(seed for group in groups for seed in group.seeds_G)]  # the row behind each line
+    cached = list(range(len(seeds)))  # the row behind each line
     active = set(cached)
     for position in range(params.max_tokens):
         logits = decoder.logits()
@@ -239,13 +241,14 @@ def _advance(weights: Weights, cache: _Cache, tokens: Tensor, positions: Tensor)
     x = F.embedding(tokens, weights.embed)
     for layer, (keys, values) in zip(weights.layers, cache.layers, strict=True):
         normed = F.rms_norm(x, (config.hidden,), layer.attn_norm, config.norm_eps)
-        q, k, v = project_qkv(config, layer, normed @ layer.qkv.T, cos, sin)
+        q, k, v = project_qkv(config, layer, product(normed, layer.qkv), cos, sin)
         keys[:, :, column], values[:, :, column] = k, v
         # Query heads that share a key head stand as rows of one small matrix.
         scores = q.view(len(q), config.kv_heads, repeat, -1) @ keys[:, :, :end].transpose(2, 3)
         weighed = scores.mul_(config.head_dim**-0.5).add_(mask).softmax(dim=-1) @ values[:, :, :end]
-        x = x + weighed.view(len(q), -1) @ layer.out.T
-        gate, up = (F.rms_norm(x, (config.hidden,), layer.mlp_norm, config.norm_eps) @ layer.gate_up.T).chunk(2, dim=-1)
-        x = x + (F.silu(gate) * up) @ layer.down.T
+        x = x + product(weighed.view(len(q), -1), layer.out)
+        normed = F.rms_norm(x, (config.hidden,), layer.mlp_norm, config.norm_eps)
+        gate, up = product(normed, layer.gate_up).chunk(2, dim=-1)
+        x = x + product(F.silu(gate) * up, layer.down)
     cache.columns = end
     return F.rms_norm(x, (config.hidden,), weights.norm, config.norm_eps)
