@@ -167,12 +167,12 @@ def test_the_gradient_does_not_depend_on_how_a_step_is_cut(
         monkeypatch.setattr("worker.policy.trained.MICRO_BATCH_TOKENS", tokens)
         # Plain descent: Adam's first step would show the gradient's signs alone.
         policy = make(loss=loss, kl_coef=kl_coef)
-        policy._optimizer = torch.optim.SGD(policy._parameters, lr=0.1)
+        policy._optimizer = torch.optim.SGD(policy._parameters, lr=1.0)
         figures += [policy.update(groups(policy), TEMPERATURE) for _ in range(2)]
         ends.append(flat(policy))
     moved = (ends[0] - flat(make())).norm()
     for end in ends[1:]:
-        assert (end - ends[0]).norm() <= 2e-5 * moved  # of small moves of large weights the roundings of these are a part
+        assert (end - ends[0]).norm() <= 1e-5 * moved
     for one, other in zip(figures[:2] * 2, figures[2:], strict=True):
         assert one.loss == pytest.approx(other.loss, rel=1e-4, abs=1e-6)
         assert one.grad_norm == pytest.approx(other.grad_norm, rel=1e-4)
