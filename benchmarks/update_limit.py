@@ -15,11 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from benchmarks.check import Check
 from worker.policy.base import TrainGroup
 from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import FUSED, PolicyModel, load_model
+from worker.policy.products import product
 from worker.policy.trained import UpdateConfig
 
 MODEL = Path(__file__).parents[1] / "build" / "models" / "smollm2-135m-instruct"
@@ -33,25 +35,28 @@ def run() -> list[Check]:
     model = load_model(MODEL)
     policy = LoraPolicy.fresh(model, rank=16, alpha=32, seed=0, config=UpdateConfig(learning_rate=1e-5, max_tokens=TOKENS))
     groups = _groups(model.config.vocab)
-    ours, peer = _alternate(lambda: policy.update(groups, 1.0), lambda: _products(model))
+    ours, peer, onednn = _alternate(
+        lambda: policy.update(groups, 1.0), lambda: _products(model, _by_torch), lambda: _products(model, product)
+    )
     tokens = GROUPS * (PROMPT + SAMPLES * TOKENS)
     return [
         Check("seconds", ours, peer, "s", peer / ours),
         Check("tokens", tokens / ours, tokens / peer, "tokens/s", peer / ours),
         Check("share_of_limit", peer / ours, SHARE, "share", peer / ours / SHARE),
+        Check("share_of_onednn", onednn / ours, 1.0, "share", onednn / ours),
     ]
 
 
-def _alternate(ours: Callable[[], object], peer: Callable[[], object]) -> tuple[float, float]:
+def _alternate(*sides: Callable[[], object]) -> list[float]:
     """Median seconds of each, in turn, after one warm-up."""
-    seconds: tuple[list[float], list[float]] = ([], [])
+    seconds: list[list[float]] = [[] for _ in sides]
     for round_ in range(ROUNDS + 1):
-        for side, work in zip(seconds, (ours, peer), strict=True):
+        for side, work in zip(seconds, sides, strict=True):
             begin = time.perf_counter()
             work()
             if round_:
                 side.append(time.perf_counter() - begin)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+    return [statistics.median(side) for side in seconds]
 
 
 def _groups(vocab: int) -> list[TrainGroup]:
@@ -66,15 +71,18 @@ def _groups(vocab: int) -> list[TrainGroup]:
     return [TrainGroup(text(PROMPT), completions, logprobs, advantages) for _ in range(GROUPS)]
 
 
+def _by_torch(x: Tensor, matrix: Tensor) -> Tensor:
+    return x @ matrix.T
+
+
 @torch.no_grad()
-def _products(model: PolicyModel) -> None:
+def _products(model: PolicyModel, by: Callable[[Tensor, Tensor], Tensor]) -> None:
     for _ in range(GROUPS // 2):  # two groups fill a micro-batch
         rows = 2 * (PROMPT + SAMPLES * TOKENS)
         for layer in model.weights.layers:
             for name in FUSED:
                 matrix = getattr(layer, name)
-                forward = torch.ones(rows, matrix.shape[1]) @ matrix.T
-                forward @ matrix
+                by(by(torch.ones(rows, matrix.shape[1]), matrix), matrix.T)
         for _ in range(0, 2 * SAMPLES * TOKENS, 128):
-            logits = torch.ones(128, model.config.hidden) @ model.weights.head.T
-            logits @ model.weights.head
+            logits = by(torch.ones(128, model.config.hidden), model.weights.head)
+            by(logits, model.weights.head.T)
