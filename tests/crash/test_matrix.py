@@ -25,7 +25,6 @@ def test_a_blow_changes_nothing(cell: Cell, places: Places, calm: Record) -> Non
     assert run(cell, places, calm).trouble == ""
 
 
-@pytest.mark.heavy
 def test_a_long_outage_of_the_database_gives_the_job_back_uncounted(distributed: World, tmp_path: Path, calm: Record) -> None:
     service, trap = distributed.service, Trap(tmp_path / "reached", "before_batch_row", 2)
     distributed.start_all(**trap.variables)

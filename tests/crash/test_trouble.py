@@ -73,7 +73,6 @@ def test_a_full_disk_pauses_the_job_and_room_lets_it_go_on(tmp_path: Path, model
     service.close()
 
 
-@pytest.mark.heavy
 def test_a_damaged_training_state_is_left_out(bench: Bench) -> None:
     service, job = bench.service, bench.job()
     with service.supervisor() as supervisor:

@@ -61,5 +61,5 @@ def test_what_others_may_send(fuzzed: World, tmp_path: Path, told: list[str]) ->
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", [SEED, ANOTHER_SEED])
 def test_what_an_owner_may_send_at_length(fuzzed: World, tmp_path: Path, told: list[str], seed: int) -> None:
-    check(fuzzed, tmp_path, told, fuzzed.first.key, *TENANTS, examples=40, seed=seed)
-    check(fuzzed, tmp_path, told, ADMIN_KEY, *ORGANIZATION, examples=20, seed=seed)
+    check(fuzzed, tmp_path, told, fuzzed.first.key, *TENANTS, examples=25, seed=seed)
+    check(fuzzed, tmp_path, told, ADMIN_KEY, *ORGANIZATION, examples=15, seed=seed)

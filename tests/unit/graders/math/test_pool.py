@@ -32,7 +32,6 @@ def test_different_answers(pool: MathPool, answer: str, reference: str) -> None:
     assert (verdict.equal, verdict.failure) == (False, None)
 
 
-@pytest.mark.heavy
 def test_the_library_says_the_same_of_math_like_pairs(pool: MathPool) -> None:
     # Some of them: `make bench NAME=graders` compares all.
     pairs = [(text, reference) for text, reference in math_like() if "dollars" not in reference][::4]
@@ -40,7 +39,6 @@ def test_the_library_says_the_same_of_math_like_pairs(pool: MathPool) -> None:
     assert ours == [verify(parse(f"${reference}$"), parse(text)) for text, reference in pairs]
 
 
-@pytest.mark.heavy
 def test_the_library_says_the_same_of_sums_in_words(pool: MathPool) -> None:
     rows = [
         (f"She has {n} + {n + 1} = <<{n}+{n + 1}={2 * n + 1}>>{2 * n + 1} hats.\n#### {2 * n + 1:,}", n) for n in range(490, 510)
