@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -77,7 +78,9 @@ def chat(directory: Path, serving: Serving, tmp_path_factory: pytest.TempPathFac
             http.timeout = 500
             yield Chat(http, process, place, tuple(map(str, keys)))
         process.terminate()
-        process.wait(60)  # before its standard input ends: what it has given the server it takes back
+    for name in serving.served():  # one that was killed leaves what it has given the server
+        serving.unload(name)
+        shutil.rmtree(serving.adapters / name)
 
 
 def adapter(model: Path, place: Path, seed: int, rank: int) -> Path:
