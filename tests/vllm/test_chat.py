@@ -80,7 +80,8 @@ def chat(directory: Path, serving: Serving, tmp_path_factory: pytest.TempPathFac
         process.terminate()
     for name in serving.served():  # one that was killed leaves what it has given the server
         serving.unload(name)
-        shutil.rmtree(serving.adapters / name, ignore_errors=True)
+    for given in serving.adapters.iterdir():
+        shutil.rmtree(given)
 
 
 def adapter(model: Path, place: Path, seed: int, rank: int) -> Path:
