@@ -14,6 +14,10 @@ import os
 import sys
 import time
 
+# vLLM's processes print to standard output as well, until after their end: the result has it for itself.
+RESULT = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
 os.environ["VLLM_LOGGING_LEVEL"] = "WARNING"
 os.environ["VLLM_NO_USAGE_STATS"] = "1"
 os.environ["VLLM_CPU_KVCACHE_SPACE"] = "2"
@@ -42,7 +46,7 @@ def main() -> None:
         outputs = llm.generate([TokensPrompt(prompt_token_ids=prompt) for prompt in task["prompts"]], params, use_tqdm=False)
         seconds.append(time.perf_counter() - begin)
         assert all(len(sample.token_ids) == task["tokens"] for output in outputs for sample in output.outputs)
-    print("\n" + json.dumps({"seconds": seconds[1:]}))
+    print(json.dumps({"seconds": seconds[1:]}), file=RESULT, flush=True)
 
 
 if __name__ == "__main__":
