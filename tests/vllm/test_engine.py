@@ -82,6 +82,17 @@ def test_the_same_batch_gives_the_same_bits(engine: RolloutEngine) -> None:
     assert once == again
 
 
+def test_prompts_beyond_what_vllm_computes_at_once(engine: VllmEngine, policy: LoraPolicy, restarts: list[str]) -> None:
+    before = list(restarts)
+    groups = [PromptGroup(tuple((i * 7 + j * (i + 1)) % 50 for j in range(450)), (i, 100 + i)) for i in range(24)]
+    completions = engine.generate(groups, SamplingParams(4))
+    sequences = [(g.prompt_T, c.tokens_T) for g, members in zip(groups, completions, strict=True) for c in members]
+    sampled = [list(completion.logprobs_T) for completion in flat(completions)]
+    for ours, theirs in zip(sampled, policy.score(sequences, 1.0), strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-3)
+    assert restarts == before
+
+
 def test_log_probabilities_are_those_before_top_p(engine: VllmEngine, policy: LoraPolicy) -> None:
     groups = engine.generate(GROUPS, SamplingParams(24, temperature=1.3, top_p=0.5))
     sequences = [(g.prompt_T, c.tokens_T) for g, completions in zip(GROUPS, groups, strict=True) for c in completions]

@@ -32,6 +32,7 @@ _FIXED = {
 os.environ.update({name: value for name, value in _DEFAULTS.items() if not variable(name)} | _FIXED)
 
 from vllm import AsyncEngineArgs  # noqa: E402  - it reads the environment when it is imported
+from vllm.platforms import current_platform  # noqa: E402
 from vllm.v1.engine.async_llm import AsyncLLM  # noqa: E402
 from vllm.v1.engine.exceptions import EngineDeadError  # noqa: E402
 
@@ -202,6 +203,8 @@ def _arguments(model: Path, options: VllmOptions) -> AsyncEngineArgs:
         lora_target_modules=sorted(part.rsplit(".", 1)[-1] for parts in FUSED.values() for part in parts),
         max_lora_rank=next(rank for rank in _LORA_RANKS if rank >= options.max_lora_rank),
         enable_prefix_caching=True,
+        # After a part of a prompt vLLM turns the request's random generator back, which those of CPUs cannot do: it would die.
+        enable_chunked_prefill=False if current_platform.is_cpu() else None,
         enforce_eager=options.eager,
         logprobs_mode="raw_logprobs",
         structured_outputs_config={"backend": "guidance"},
