@@ -44,6 +44,7 @@ ALLOWED_SHARE = 0.03
 ALLOWED_SECONDS = 1.0
 ALLOWED_SPEED = 0.5
 ROUNDS = 3
+STATE_ROUNDS = 5
 CHECKPOINTS = 5
 STATE_BYTES = 2 * 1024**3
 FILES = 4
@@ -99,7 +100,7 @@ def checkpoint() -> float:
     return statistics.median(seconds)
 
 
-def state(size: int = STATE_BYTES, rounds: int = ROUNDS) -> tuple[float, float]:
+def state(size: int = STATE_BYTES, rounds: int = STATE_ROUNDS) -> tuple[float, float]:
     """Median seconds to store a state of `size` bytes, and to copy its files."""
     with _scratch() as directory:
         source = directory / "source"

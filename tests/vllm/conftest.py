@@ -30,9 +30,6 @@ class Source:
     def save_checkpoint(self, directory: Path) -> None:
         self.policy.save_checkpoint(directory)
 
-    def save_merged(self, directory: Path) -> None:
-        self.policy.save_merged(directory)
-
 
 @pytest.fixture(scope="session")
 def source() -> Source:

@@ -13,6 +13,7 @@ import pytest
 from tests.contract.test_rollout_engine import *  # noqa: F403  - the promises of every engine
 from tests.contract.test_rollout_engine import GROUPS, PARAMS, flat
 from worker.canary import LIMITS, Canary, OutOfSync
+from worker.policy.full_policy import FullPolicy
 from worker.policy.lora_policy import LoraPolicy
 from worker.policy.model import PolicyModel, load_model
 from worker.policy.trained import UpdateConfig
@@ -118,6 +119,20 @@ def test_an_adapter_of_other_weights_is_taken_over(engine: VllmEngine, model: Po
         engine.sync()
         for ours, theirs in zip(engine.score(sequences, 1.0), source.policy.score(sequences, 1.0), strict=True):
             assert ours == pytest.approx(theirs, abs=1e-3)
+
+
+def test_all_weights_of_a_full_fine_tuning_are_taken_over(directory: Path, model: PolicyModel) -> None:
+    policy = FullPolicy(model, UpdateConfig(learning_rate=0.02))
+    sequence = ((1, 2, 3), (4, 5, 6))
+    engine = VllmEngine(directory, policy, STOP_IDS, VllmOptions(512, sync="full", eager=True))  # noqa: F405
+    try:
+        with torch.no_grad():  # noqa: F405
+            for tensor in policy.merged.tensors():
+                tensor.mul_(1.1)
+        engine.sync()
+        assert engine.score([sequence], 1.0)[0] == pytest.approx(policy.score([sequence], 1.0)[0], abs=1e-3)
+    finally:
+        engine.close()
 
 
 def test_a_sequence_that_fills_the_context_is_scored(engine: VllmEngine, policy: LoraPolicy) -> None:

@@ -7,6 +7,7 @@ the pristine base, and sampling and training compute with that buffer. Gradients
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from worker.policy.checkpoint_tensors import CheckpointTensors
 from worker.policy.model import FUSED, Weights
 
 _PREFIX = "base_model.model.model.layers"
@@ -31,10 +33,7 @@ class LoraLinear:
         sizes, rank = [len(part) for part in self.b], self.b[0].shape[1]
         parts = zip(pristine.split(sizes), self.b, self.a.split(rank), into.split(sizes), strict=True)
         for base, b, a, merged in parts:
-            if base.dtype == a.dtype:
-                torch.addmm(base, b, a, alpha=scale, out=merged)
-            else:  # the sum is rounded, and not the adapter
-                torch.add(base, b @ a, alpha=scale, out=merged)
+            _add(base, b, a, scale, merged)
 
 
 @dataclass
@@ -119,3 +118,26 @@ class Adapter:
 def _part_sizes(weights: Weights, name: str, matrix: Tensor) -> tuple[int, ...]:
     parts = len(FUSED[name])
     return weights.config.part_sizes.get(name) or (matrix.shape[0] // parts,) * parts
+
+
+def merged_tensors(base: Path, adapter: Path, device: str | torch.device, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+    """A base model plus an adapter as `peft` writes it, under the checkpoint's names: the same bits as `Adapter.merge` gives.
+
+    Tensors of layers without an adapter are left out.
+    """
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    scale = config["lora_alpha"] / config["r"]
+    low = load_file(adapter / "adapter_model.safetensors", device=str(device))
+    tensors = CheckpointTensors(base, device, dtype)
+    for name in tensors:
+        layer, _, kind = name.rpartition(".")
+        a, b = (low.get(f"base_model.model.{layer}.lora_{factor}.weight") for factor in "AB")
+        if a is not None and b is not None:
+            tensor = tensors[name]
+            yield name, _add(tensor, b, a, scale, torch.empty_like(tensor)) if kind == "weight" else tensor
+
+
+def _add(base: Tensor, b: Tensor, a: Tensor, scale: float, into: Tensor) -> Tensor:
+    if base.dtype == a.dtype:
+        return torch.addmm(base, b, a, alpha=scale, out=into)
+    return torch.add(base, b @ a, alpha=scale, out=into)  # the sum is rounded, and not the adapter

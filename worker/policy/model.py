@@ -6,19 +6,18 @@ and up), so that a layer is four matrix products. `forward.py` trains on these w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from core.errors import JobFailure
+from worker.policy.checkpoint_tensors import CheckpointTensors
 from worker.policy.products import packed
 
 ARCHITECTURES = frozenset({"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"})
@@ -143,7 +142,7 @@ def load_model(directory: Path, device: str = "cpu", dtype: torch.dtype = torch.
         raise UnsupportedModel(
             f"{architecture} is not supported by the torch engine; it computes {', '.join(sorted(ARCHITECTURES))}."
         )
-    tensors = _Tensors(directory, device, dtype)
+    tensors = CheckpointTensors(directory, device, dtype)
     config = _decoder_config(hf_config, device)
     embed = tensors["model.embed_tokens.weight"]
     return PolicyModel(
@@ -184,7 +183,7 @@ def _decoder_config(hf: Any, device: str) -> DecoderConfig:
     )
 
 
-def _layer(tensors: _Tensors, prefix: str) -> Layer:
+def _layer(tensors: CheckpointTensors, prefix: str) -> Layer:
     def fused(name: str, suffix: str) -> Tensor:
         return torch.cat([tensors[f"{prefix}{part}.{suffix}"] for part in FUSED[name]])
 
@@ -224,27 +223,3 @@ def named_tensors(weights: Weights) -> Iterator[tuple[str, Tensor]]:
         if layer.q_norm is not None and layer.k_norm is not None:
             yield f"{prefix}self_attn.q_norm.weight", layer.q_norm
             yield f"{prefix}self_attn.k_norm.weight", layer.k_norm
-
-
-class _Tensors:
-    """The tensors of a directory's safetensors files, by name."""
-
-    def __init__(self, directory: Path, device: str, dtype: torch.dtype) -> None:
-        index = directory / "model.safetensors.index.json"
-        if index.exists():
-            self._files: dict[str, str] = json.loads(index.read_text())["weight_map"]
-        else:
-            with safe_open(directory / "model.safetensors", framework="pt") as file:
-                self._files = dict.fromkeys(file.keys(), "model.safetensors")
-        self._directory, self._device, self._dtype = directory, device, dtype
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._files
-
-    def __getitem__(self, name: str) -> Tensor:
-        with safe_open(self._directory / self._files[name], framework="pt", device=self._device) as file:
-            tensor: Tensor = file.get_tensor(name).to(self._dtype)
-            return tensor
-
-    def get(self, name: str) -> Tensor | None:
-        return self[name] if name in self._files else None

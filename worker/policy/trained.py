@@ -14,7 +14,6 @@ from torch import Tensor
 from core.failpoints import hit
 from core.lifeline import mark_progress
 from worker.policy.base import TrainGroup, UpdateStats
-from worker.policy.export import write_merged
 from worker.policy.figures import PassFigures, update_stats
 from worker.policy.forward import Pack, completion_logprobs, pack
 from worker.policy.losses import LOSSES, LossInputs, kl_to_reference
@@ -160,10 +159,6 @@ class TrainedPolicy(ABC):
         packed = pack([(prompt, [completion]) for prompt, completion in sequences], self.merged.embed.device)
         logprobs, _ = completion_logprobs(self.merged, packed, temperature)
         return [part.tolist() for part in logprobs.split([len(completion) for _, completion in sequences])]
-
-    def save_merged(self, directory: Path) -> None:
-        """Write the weights that sampling uses as a plain model directory."""
-        write_merged(self.model, self.merged, directory)
 
     def _save_progress(self, directory: Path) -> None:
         self._optimizer.save(directory, write=self._ranks.leads)

@@ -43,10 +43,7 @@ class WeightSource(Protocol):
     """What the engine needs of the policy."""
 
     def save_checkpoint(self, directory: Path) -> None:
-        """Write the adapter as `peft` loads it; only asked for where adapters are synced."""
-
-    def save_merged(self, directory: Path) -> None:
-        """Write base plus adapter as a plain model directory."""
+        """Write the adapter as `peft` loads it, or all weights as a plain model directory where they are trained."""
 
 
 class VllmEngine:
@@ -137,22 +134,22 @@ class VllmEngine:
         if self._options.sleep and self._process.ask(engine.is_sleeping()):
             self._process.ask(engine.wake_up())
         directory = self._written or self._write()
-        if self._options.sync == "merged":
-            self._process.ask(engine.collective_rpc("reload_weights", kwargs={"weights_path": str(directory)}))
+        if self._options.sync == "lora":
+            self._swap_adapter(directory)
+        else:
+            if self._options.sync == "merged":
+                self._process.ask(engine.collective_rpc("merge_adapter", args=(str(self._model), str(directory))))
+            else:
+                self._process.ask(engine.collective_rpc("reload_weights", kwargs={"weights_path": str(directory)}))
             # Keys and values of the old weights must not be mistaken for those of the new.
             self._process.ask(engine.reset_prefix_cache())
-        else:
-            self._swap_adapter(directory)
         if not self._options.ahead:
             self._forget_written()
 
     def _write(self) -> Path:
         """The policy's weights as files, which are kept where a lost engine must get the same ones again."""
         self._written = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_place()))
-        if self._options.sync == "merged":
-            self._weights.save_merged(self._written)
-        else:
-            self._weights.save_checkpoint(self._written)
+        self._weights.save_checkpoint(self._written)
         return self._written
 
     def _forget_written(self) -> None:

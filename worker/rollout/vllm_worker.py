@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 from core.settings import variable
+from worker.policy.lora import merged_tensors
 
 OWNER_VARIABLE = "RFT_ENGINE_OWNER"
 """Names the process that started the engine."""
@@ -18,6 +21,14 @@ class WorkerExtension:
     """Methods added to vLLM's worker, called by name through `collective_rpc`."""
 
     model_runner: Any
+    model_config: Any
+    device: Any
+    reload_weights: Any
+
+    def merge_adapter(self, base: str, adapter: str) -> None:
+        """Replace the engine's weights by those of a base model plus an adapter, as `peft` writes it."""
+        weights = merged_tensors(Path(base), Path(adapter), self.device, self.model_config.dtype)
+        self.reload_weights(weights_iterator=weights)
 
     def scale_logits(self, scale: float) -> None:
         """Multiply all logits by this from now on: 1 / temperature makes vLLM's raw log-probabilities those at the temperature.
@@ -44,6 +55,10 @@ def end_with_owner(owner: int) -> None:
 
     threading.Thread(target=watch, name="owner", daemon=True).start()
 
+
+# Layers without an adapter keep their weights, of which vLLM would warn at every sync, each by each.
+for module in ("inplace", "layerwise"):
+    logging.getLogger(f"vllm.model_executor.model_loader.reload.{module}").setLevel(logging.ERROR)
 
 # vLLM imports this module before it loads a model, and calls nothing of it by itself.
 if owner := variable(OWNER_VARIABLE):

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from core.errors import Unavailable
 from core.models import BaseModel
 from core.settings import Settings
@@ -118,4 +120,7 @@ class OwnServer:
         command += [word for name, value in wanted.items() for word in (f"--{name}", str(value))]
         # As in training: vLLM's layers for an adapter of the output head cannot score prompts on CPUs.
         command += ["--lora-target-modules", *sorted(part.rsplit(".", 1)[-1] for parts in FUSED.values() for part in parts)]
+        if not torch.cuda.is_available():
+            # On CPUs vLLM dies of a request with a seed whose prompt it computes in parts, as `vllm_process` knows too.
+            command.append("--no-enable-chunked-prefill")
         return [*command, "--enforce-eager"] if settings.vllm_eager else command
