@@ -14,10 +14,6 @@ import os
 import sys
 import time
 
-# vLLM's processes print to standard output as well, until after their end: the result has it for itself.
-RESULT = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
-
 os.environ["VLLM_LOGGING_LEVEL"] = "WARNING"
 os.environ["VLLM_NO_USAGE_STATS"] = "1"
 os.environ["VLLM_CPU_KVCACHE_SPACE"] = "2"
@@ -28,6 +24,9 @@ from vllm import LLM, SamplingParams, TokensPrompt
 
 def main() -> None:
     """Run the task on standard input."""
+    # vLLM's processes print to standard output as well, until after their end: the result has it for itself.
+    result = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     task = json.load(sys.stdin)
     llm = LLM(
         task["model"],
@@ -46,7 +45,7 @@ def main() -> None:
         outputs = llm.generate([TokensPrompt(prompt_token_ids=prompt) for prompt in task["prompts"]], params, use_tqdm=False)
         seconds.append(time.perf_counter() - begin)
         assert all(len(sample.token_ids) == task["tokens"] for output in outputs for sample in output.outputs)
-    print(json.dumps({"seconds": seconds[1:]}), file=RESULT, flush=True)
+    print(json.dumps({"seconds": seconds[1:]}), file=result, flush=True)
 
 
 if __name__ == "__main__":

