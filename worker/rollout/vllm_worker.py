@@ -30,6 +30,13 @@ class WorkerExtension:
         weights = merged_tensors(Path(base), Path(adapter), self.device, self.model_config.dtype)
         self.reload_weights(weights_iterator=weights)
 
+    def replace_weights(self, directory: str) -> None:
+        """Replace the engine's weights by those of a model directory."""
+        self.reload_weights(weights_path=directory)
+        # A head that is tied to the embedding was laid out for CPUs when the model was loaded, which vLLM does not repeat.
+        head = self.model_runner.get_model().lm_head
+        head.quant_method.process_weights_after_loading(head)
+
     def scale_logits(self, scale: float) -> None:
         """Multiply all logits by this from now on: 1 / temperature makes vLLM's raw log-probabilities those at the temperature.
 
