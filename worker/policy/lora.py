@@ -18,6 +18,7 @@ from torch import Tensor
 from worker.policy.checkpoint_tensors import CheckpointTensors
 from worker.policy.model import FUSED, Weights
 
+ADAPTER_CONFIG = "adapter_config.json"
 _PREFIX = "base_model.model.model.layers"
 
 
@@ -96,14 +97,14 @@ class Adapter:
             "inference_mode": True,
             "target_modules": sorted(part.rsplit(".", 1)[-1] for parts in FUSED.values() for part in parts),
         }
-        (directory / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
+        (directory / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n")
         tensors = {name: tensor.cpu() for name, tensor in self.named().items()}
         (directory / "adapter_model.safetensors").write_bytes(save(tensors))
 
     @classmethod
     def read(cls, directory: Path, weights: Weights) -> Adapter:
         """The inverse of `write`, for a base of the same shape."""
-        config = json.loads((directory / "adapter_config.json").read_text())
+        config = json.loads((directory / ADAPTER_CONFIG).read_text())
         tensors = load_file(directory / "adapter_model.safetensors", device=str(weights.embed.device))
 
         def linear(i: int, name: str) -> LoraLinear:
@@ -125,7 +126,7 @@ def merged_tensors(base: Path, adapter: Path, device: str | torch.device, dtype:
 
     Tensors of layers without an adapter are left out.
     """
-    config = json.loads((adapter / "adapter_config.json").read_text())
+    config = json.loads((adapter / ADAPTER_CONFIG).read_text())
     scale = config["lora_alpha"] / config["r"]
     low = load_file(adapter / "adapter_model.safetensors", device=str(device))
     tensors = CheckpointTensors(base, device, dtype)

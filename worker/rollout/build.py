@@ -64,7 +64,7 @@ def build_engine(
     options = VllmOptions(
         max_model_len=max_len,
         dtype=base.dtype,
-        sync="full" if plan.is_full else _sync(settings, policy),
+        sync="merged" if plan.is_full else _sync(settings, policy),
         max_lora_rank=plan.lora_rank,
         tensor_parallel_size=settings.vllm_tensor_parallel,
         data_parallel_size=settings.vllm_data_parallel,

@@ -137,10 +137,7 @@ class VllmEngine:
         if self._options.sync == "lora":
             self._swap_adapter(directory)
         else:
-            if self._options.sync == "merged":
-                self._process.ask(engine.collective_rpc("merge_adapter", args=(str(self._model), str(directory))))
-            else:
-                self._process.ask(engine.collective_rpc("replace_weights", args=(str(directory),)))
+            self._process.ask(engine.collective_rpc("take_weights", args=(str(self._model), str(directory))))
             # Keys and values of the old weights must not be mistaken for those of the new.
             self._process.ask(engine.reset_prefix_cache())
         if not self._options.ahead:

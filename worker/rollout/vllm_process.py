@@ -49,14 +49,14 @@ _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 class VllmOptions:
     """How vLLM runs.
 
-    `sync` is how weights arrive: `lora` loads the adapter beside the base model, `merged` adds it to the engine's weights, with
-    which sampling is faster where LoRA kernels are slow (on CPUs), `full` replaces all weights. `sleep` gives the device's memory
+    `sync` is how weights arrive: `lora` loads the adapter beside the base model, `merged` replaces the engine's weights, by base
+    plus adapter (faster where LoRA kernels are slow, on CPUs) or by those of full fine-tuning. `sleep` gives the device's memory
     up during updates.
     """
 
     max_model_len: int
     dtype: str = "float32"
-    sync: Literal["lora", "merged", "full"] = "lora"
+    sync: Literal["lora", "merged"] = "lora"
     max_lora_rank: int = 16
     tensor_parallel_size: int = 1
     data_parallel_size: int = 1

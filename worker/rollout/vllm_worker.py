@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.settings import variable
-from worker.policy.lora import merged_tensors
+from worker.policy.lora import ADAPTER_CONFIG, merged_tensors
 
 OWNER_VARIABLE = "RFT_ENGINE_OWNER"
 """Names the process that started the engine."""
@@ -25,13 +25,12 @@ class WorkerExtension:
     device: Any
     reload_weights: Any
 
-    def merge_adapter(self, base: str, adapter: str) -> None:
-        """Replace the engine's weights by those of a base model plus an adapter, as `peft` writes it."""
-        weights = merged_tensors(Path(base), Path(adapter), self.device, self.model_config.dtype)
-        self.reload_weights(weights_iterator=weights)
-
-    def replace_weights(self, directory: str) -> None:
-        """Replace the engine's weights by those of a model directory."""
+    def take_weights(self, base: str, directory: str) -> None:
+        """Replace the engine's weights: by those of a base model plus the adapter in a directory, or by a whole model there."""
+        if (Path(directory) / ADAPTER_CONFIG).exists():
+            weights = merged_tensors(Path(base), Path(directory), self.device, self.model_config.dtype)
+            self.reload_weights(weights_iterator=weights)
+            return
         self.reload_weights(weights_path=directory)
         # A head that is tied to the embedding was laid out for CPUs when the model was loaded, which vLLM does not repeat.
         head = self.model_runner.get_model().lm_head
