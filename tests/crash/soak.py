@@ -36,7 +36,8 @@ STRUCK_AT_MOST = 3
 """Times that a job may lose its runner: five in a row, without a step in between, are taken for the job's fault."""
 PAUSE_SECONDS = (1.0, 4.0)
 """Between two kills."""
-PATIENCE_SECONDS = 3600.0
+PATIENCE_SECONDS = 120.0
+"""For each job."""
 UNEVEN = 4
 """How many starts projects may differ by while all of them wait: a job that lost its runner holds its project's turn."""
 _BYSTANDERS = (Victim.SCHEDULER, Victim.LIGHT, Victim.REDIS)
@@ -78,7 +79,7 @@ class _Soak:
         jobs = self._queue(count)
         for _ in range(WORKERS):
             self._world.start(Victim.WORKER)
-        self._strike_until_all_have_ended()
+        self._strike_until_all_have_ended(time.monotonic() + count * PATIENCE_SECONDS)
         lost, trouble = 0, []
         for service, job in jobs:
             ended = service.jobs.get(job.id)
@@ -104,10 +105,13 @@ class _Soak:
         until(lambda: all(service.jobs.get(job.id).status is JobStatus.QUEUED for service, job in jobs))
         return jobs
 
-    def _strike_until_all_have_ended(self) -> None:
-        give_up, strike_at = time.monotonic() + PATIENCE_SECONDS, 0.0
-        while self._living_jobs():
+    def _strike_until_all_have_ended(self, give_up: float) -> None:
+        strike_at, told = 0.0, -1
+        while living := self._living_jobs():
             assert time.monotonic() < give_up, self._service.log()[-4000:]
+            if living != told:
+                sys.stderr.write(f"  {living} jobs to go, {self._kills.total()} kills\n")
+                told = living
             if time.monotonic() >= strike_at:
                 self._strike()
                 strike_at = time.monotonic() + self._random.uniform(*PAUSE_SECONDS)
