@@ -50,18 +50,20 @@ def draw(
         if allowed is not None:
             tokens[allowed.rows] = _bound(logits, allowed).argmax(dim=1)
         return tokens, logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(dim=1)
-    logits.div_(temperature).sub_(logits.amax(dim=1, keepdim=True))
-    mass = logits.exp()
-    blocks = _blocks(mass)
-    log_total = blocks.sum(dim=(1, 2), dtype=torch.float64).log()
+    if temperature != 1:
+        logits.div_(temperature)
+    mass = logits.sub_(logits.amax(dim=1, keepdim=True)).exp()
+    blocks, sums = _blocks(mass)
+    log_total = sums.sum(dim=1).log()
     if allowed is not None:
         bound = _bound(logits, allowed)
         # Measured from the likeliest of the allowed tokens: beside the others their mass may be nothing in this precision.
         mass[allowed.rows] = bound.sub_(bound.amax(dim=1, keepdim=True)).exp_()
-        blocks = _blocks(mass)
     if top_p < 1:
-        blocks = _blocks(_nucleus(mass, top_p))
-    tokens = _inverse_cdf(blocks, uniforms.to(logits.device))
+        mass = _nucleus(mass, top_p)
+    if allowed is not None or top_p < 1:
+        blocks, sums = _blocks(mass)
+    tokens = _inverse_cdf(blocks, sums, uniforms.to(logits.device))
     return tokens, (logits.gather(1, tokens[:, None])[:, 0] - log_total).to(logits.dtype)
 
 
@@ -69,14 +71,16 @@ def _bound(logits: Tensor, allowed: Allowed) -> Tensor:
     return logits[allowed.rows].masked_fill_(~allowed.tokens, float("-inf"))
 
 
-def _blocks(mass: Tensor) -> Tensor:
-    """[B, blocks, _BLOCK], padded with zeros where the vocabulary is no multiple."""
-    return F.pad(mass, (0, -mass.shape[1] % _BLOCK)).view(mass.shape[0], -1, _BLOCK)
+def _blocks(mass: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, blocks, _BLOCK], padded with zeros where the vocabulary is no multiple, and each block's sum [B, blocks] in float64."""
+    missing = -mass.shape[1] % _BLOCK
+    blocks = (F.pad(mass, (0, missing)) if missing else mass).view(mass.shape[0], -1, _BLOCK)
+    return blocks, blocks.sum(dim=2, dtype=torch.float64)
 
 
-def _inverse_cdf(blocks: Tensor, uniforms: Tensor) -> Tensor:
+def _inverse_cdf(blocks: Tensor, sums: Tensor, uniforms: Tensor) -> Tensor:
     """The token of each row at which the cumulative mass passes uniform * total."""
-    cumulative = blocks.sum(dim=2, dtype=torch.float64).cumsum(dim=1)
+    cumulative = sums.cumsum(dim=1)
     target = (uniforms * cumulative[:, -1])[:, None]
     block = torch.searchsorted(cumulative, target, right=True).clamp_(max=cumulative.shape[1] - 1)
     before = torch.where(block > 0, cumulative.gather(1, (block - 1).clamp(min=0)), 0.0)
