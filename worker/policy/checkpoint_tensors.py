@@ -17,12 +17,12 @@ class CheckpointTensors:
 
     def __init__(self, directory: Path, device: str | torch.device, dtype: torch.dtype) -> None:
         self._directory, self._device, self._dtype = directory, str(device), dtype
-        self._open: dict[str, Any] = {}
         index = directory / "model.safetensors.index.json"
         if index.exists():
             self._files: dict[str, str] = json.loads(index.read_text())["weight_map"]
         else:
-            self._files = dict.fromkeys(self._file("model.safetensors").keys(), "model.safetensors")
+            with self._open("model.safetensors") as file:
+                self._files = dict.fromkeys(file.keys(), "model.safetensors")
 
     def __contains__(self, name: str) -> bool:
         return name in self._files
@@ -31,14 +31,14 @@ class CheckpointTensors:
         return iter(self._files)
 
     def __getitem__(self, name: str) -> Tensor:
-        tensor: Tensor = self._file(self._files[name]).get_tensor(name).to(self._dtype)
-        return tensor
+        # Opened for every tensor: what was read through one opening stays in memory until the last of its tensors goes.
+        with self._open(self._files[name]) as file:
+            tensor: Tensor = file.get_tensor(name).to(self._dtype)
+            return tensor
 
     def get(self, name: str) -> Tensor | None:
         """The tensor, or None where there is none of the name."""
         return self[name] if name in self._files else None
 
-    def _file(self, name: str) -> Any:
-        if name not in self._open:
-            self._open[name] = safe_open(self._directory / name, framework="pt", device=self._device)
-        return self._open[name]
+    def _open(self, name: str) -> Any:
+        return safe_open(self._directory / name, framework="pt", device=self._device)
