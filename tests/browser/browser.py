@@ -156,8 +156,24 @@ class Browser:
         self.until(lambda: text in self.text(within))
 
     def text(self, within: str = "main") -> str:
-        """The visible text."""
-        return str(self.driver.find_element(By.CSS_SELECTOR, within).text)
+        """The visible text of the first element that matches; one that is drawn anew while it is read is read again."""
+        text: str = self._undisturbed(lambda: self.driver.find_element(By.CSS_SELECTOR, within).text)
+        return text
+
+    def texts(self, selector: str) -> list[str]:
+        """The visible texts of all that match now."""
+        texts: list[str] = self._undisturbed(lambda: [element.text for element in self.all(selector)])
+        return texts
+
+    def _undisturbed(self, read: Callable[[], Any]) -> Any:
+        """What `read` returns once no element went while it read."""
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return read()
+            except StaleElementReferenceException:
+                if time.monotonic() > give_up:
+                    raise
 
     def until(self, what: Callable[[], Any]) -> Any:
         """The first true value of `what`."""

@@ -14,13 +14,13 @@ pytestmark = pytest.mark.heavy
 
 
 def rewards(browser: Browser) -> list[float]:
-    return [float(element.text) for element in browser.all(".samples .sample .reward")]
+    return [float(text) for text in browser.texts(".samples .sample .reward")]
 
 
 def test_a_group_stands_side_by_side_with_its_grades(browser: Browser, job: Any) -> None:
     browser.open(f"/jobs/{job.id}/rollouts?step=1")
     assert len(browser.all(".samples .sample")) == 4
-    assert [element.text for element in browser.all(".samples .sample:first-child tbody th")] == ["has_a", "short"]
+    assert browser.texts(".samples .sample:first-child tbody th") == ["has_a", "short"]
     assert rewards(browser) == sorted(rewards(browser), reverse=True)
     browser.choose("Samples", "Worst first")
     browser.until(lambda: rewards(browser) == sorted(rewards(browser)))

@@ -108,7 +108,7 @@ def test_a_file_is_uploaded_checked_and_deleted(browser: Browser, tmp_path: Path
     browser.open("/files")
     browser.find("input[type=file]").send_keys(str(path))
     browser.says("2 problems: a job with this file would fail")
-    assert {"Line 2", "Line 3"} <= {element.text for element in browser.all(".problems button")}
+    assert {"Line 2", "Line 3"} <= set(browser.texts(".problems button"))
     browser.says("good")
     browser.until(lambda: next(e for e in browser.all("button") if e.get_attribute("aria-label") == f"Delete {name}")).click()
     browser.press("Delete", "dialog")
