@@ -1,4 +1,4 @@
-"""Token-by-token sampling of a batch: prompts computed once a group, keys and values in a static cache, finished rows leave.
+"""Token-by-token sampling of a batch: prompts computed and kept once a group, finished rows leave.
 
 `Decoder` is the model's side of it: rows that may join and leave at any position. `decode` samples a fixed set of groups.
 """
@@ -16,13 +16,12 @@ from worker.policy.forward import hidden_states, pack, project_qkv, rope_table
 from worker.policy.model import Weights
 from worker.policy.products import product
 from worker.rollout.base import PromptGroup, SamplingParams
+from worker.rollout.cache import Cache
 from worker.rollout.draw import Allowed, RowUniforms, draw
 from worker.rollout.guide import Guide, Guides
 
 _PREFILL_TOKENS = 4096
 """Prompt tokens computed at once."""
-_GROWTH = 64
-"""Columns by which the cache grows, at least."""
 SHRINK = 0.8
 """Finished rows are taken out of the cache when no more than this share is left: a copy of the cache pays for itself then."""
 
@@ -36,60 +35,6 @@ class Drawn:
     logprobs: list[float]
 
 
-class _Cache:
-    """Keys and values [rows, kv_heads, columns, d] a layer. Prompts end at the same column, padded on the left."""
-
-    def __init__(self, weights: Weights, rows: int, prompt_columns: int, capacity: int) -> None:
-        config = weights.config
-        shape = (rows, config.kv_heads, prompt_columns + capacity, config.head_dim)
-        self.layers = [(weights.embed.new_zeros(shape), weights.embed.new_zeros(shape)) for _ in weights.layers]
-        self.mask = weights.embed.new_zeros(rows, 1, 1, shape[2])
-        self.columns = prompt_columns
-
-    def fill(self, layer: int, row: slice, k: Tensor, v: Tensor) -> None:
-        """Put a prompt's keys and values [P, kv_heads, d] into the rows of its group."""
-        begin = self.columns - k.shape[0]
-        for store, values in zip(self.layers[layer], (k, v), strict=True):
-            store[row, :, begin : self.columns] = values.transpose(0, 1)
-
-    def grow(self) -> None:
-        """Make room for one more column."""
-        if self.columns == self.mask.shape[3]:
-            self._pad(0, max(_GROWTH, self.columns // 2))
-
-    def keep(self, rows: Tensor) -> None:
-        """Drop all other rows."""
-        self.layers = [(k.index_select(0, rows), v.index_select(0, rows)) for k, v in self.layers]
-        self.mask = self.mask.index_select(0, rows)
-
-    def append(self, other: _Cache) -> None:
-        """Take in the rows of another, prompts that end at its last column."""
-        self._trim()
-        self._pad(max(0, other.columns - self.columns), 0)
-        other._pad(self.columns - other.columns, 0)
-        room = max(self.mask.shape[3], other.mask.shape[3])
-        self._pad(0, room - self.mask.shape[3])
-        other._pad(0, room - other.mask.shape[3])
-        for layer, (k, v) in enumerate(other.layers):
-            mine = self.layers[layer]
-            self.layers[layer] = torch.cat([mine[0], k]), torch.cat([mine[1], v])
-        self.mask = torch.cat([self.mask, other.mask])
-
-    def _trim(self) -> None:
-        """Cut off the columns on the left that no row sees any more."""
-        seen = (self.mask[:, 0, 0, : self.columns] == 0).any(dim=0)
-        first = int(seen.to(torch.uint8).argmax())
-        self.layers = [(k[:, :, first:], v[:, :, first:]) for k, v in self.layers]
-        self.mask = self.mask[..., first:]
-        self.columns -= first
-
-    def _pad(self, left: int, right: int) -> None:
-        if left or right:
-            self.layers = [(F.pad(k, (0, 0, left, right)), F.pad(v, (0, 0, left, right))) for k, v in self.layers]
-            self.mask = F.pad(F.pad(self.mask, (left, 0), value=float("-inf")), (0, right))
-            self.columns += left
-
-
 class Decoder:
     """Rows decoded together on one set of weights, each a line of the batch; which tokens come is its caller's choice.
 
@@ -98,13 +43,13 @@ class Decoder:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._cache: _Cache | None = None
+        self._cache: Cache | None = None
         self._hidden = weights.embed.new_empty(0, weights.config.hidden)
         self._positions = torch.empty(0, dtype=torch.long, device=weights.embed.device)
 
     @property
     def columns(self) -> int:
-        """Positions that every line takes in memory, padding included."""
+        """Positions that every line takes behind its prompt, padding included."""
         return self._cache.columns if self._cache else 0
 
     @torch.inference_mode()
@@ -198,25 +143,21 @@ class _Guided:
         return guide is not None and guide.failed
 
 
-def _prefill(weights: Weights, groups: Sequence[PromptGroup], max_tokens: int) -> tuple[_Cache, Tensor]:
+def _prefill(weights: Weights, groups: Sequence[PromptGroup], room: int) -> tuple[Cache, Tensor]:
     """A cache holding every prompt, and the hidden state [rows, hidden] that predicts each row's first token."""
-    rows = sum(len(group.seeds_G) for group in groups)
-    cache = _Cache(weights, rows, max(len(group.prompt_T) for group in groups), min(max_tokens, _GROWTH))
-    cache.mask[..., : cache.columns] = float("-inf")
-    hidden = weights.embed.new_empty(rows, weights.config.hidden)
-    row = 0
+    sizes = [len(group.seeds_G) for group in groups]
+    cache = Cache(weights, sizes, max(len(group.prompt_T) for group in groups), room)
+    ends = []
     for part in _parts(groups):
         packed = pack([(group.prompt_T, ()) for group in part], weights.embed.device)
         computed: list[tuple[Tensor, Tensor]] = []
         states = hidden_states(weights, packed, cache=computed)
-        for span, group in zip(packed.groups, part, strict=True):
-            members, prompt = slice(row, row + len(group.seeds_G)), slice(span.start, span.start + span.prompt)
+        for span in packed.groups:
+            prompt = slice(span.start, span.start + span.prompt)
             for layer, (k, v) in enumerate(computed):
-                cache.fill(layer, members, k[prompt], v[prompt])
-            cache.mask[members, ..., cache.columns - span.prompt : cache.columns] = 0.0
-            hidden[members] = states[prompt.stop - 1]
-            row = members.stop
-    return cache, hidden
+                cache.fill(layer, len(ends), k[prompt], v[prompt])
+            ends.append(states[prompt.stop - 1])
+    return cache, torch.stack(ends).repeat_interleave(torch.tensor(sizes, device=weights.embed.device), dim=0)
 
 
 def _parts(groups: Sequence[PromptGroup]) -> Iterator[Sequence[PromptGroup]]:
@@ -230,25 +171,17 @@ def _parts(groups: Sequence[PromptGroup]) -> Iterator[Sequence[PromptGroup]]:
     yield groups[begin:]
 
 
-def _advance(weights: Weights, cache: _Cache, tokens: Tensor, positions: Tensor) -> Tensor:
+def _advance(weights: Weights, cache: Cache, tokens: Tensor, positions: Tensor) -> Tensor:
     """Append one token a row and return the hidden state [rows, hidden] that predicts the next."""
     config = weights.config
     cache.grow()
-    column, end = cache.columns, cache.columns + 1
     cos, sin = rope_table(config, positions)
-    mask = cache.mask[..., :end]
-    repeat = config.heads // config.kv_heads
     x = F.embedding(tokens, weights.embed)
-    for layer, (keys, values) in zip(weights.layers, cache.layers, strict=True):
+    for i, layer in enumerate(weights.layers):
         normed = F.rms_norm(x, (config.hidden,), layer.attn_norm, config.norm_eps)
         q, k, v = project_qkv(config, layer, product(normed, layer.qkv), cos, sin)
-        keys[:, :, column], values[:, :, column] = k, v
-        # Query heads that share a key head stand as rows of one small matrix.
-        scores = q.view(len(q), config.kv_heads, repeat, -1) @ keys[:, :, :end].transpose(2, 3)
-        weighed = scores.mul_(config.head_dim**-0.5).add_(mask).softmax(dim=-1) @ values[:, :, :end]
-        x = x + product(weighed.view(len(q), -1), layer.out)
+        x = x + product(cache.attend(i, q, k, v), layer.out)
         normed = F.rms_norm(x, (config.hidden,), layer.mlp_norm, config.norm_eps)
         gate, up = product(normed, layer.gate_up).chunk(2, dim=-1)
         x = x + product(F.silu(gate) * up, layer.down)
-    cache.columns = end
     return F.rms_norm(x, (config.hidden,), weights.norm, config.norm_eps)

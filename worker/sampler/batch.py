@@ -90,11 +90,11 @@ class Batch:
         self._joining.append(part)
 
     def positions(self, part: Part | None = None) -> int:
-        """Positions that the cache may come to hold, with one more part or as it is."""
+        """Positions that the cache may come to hold, at most, with one more part or as it is."""
         parts = [*self.parts, *([] if part is None else [part])]
         ahead = max((other.columns_to_come for other in parts), default=0)
         prompts = max((len(other.group.prompt_T) for other in parts), default=0)
-        return sum(map(len, parts)) * (max(self._decoder.columns, prompts) + ahead)
+        return len(parts) * prompts + sum(map(len, parts)) * (self._decoder.columns + ahead)
 
     @torch.inference_mode()
     def step(self) -> list[tuple[Part, list[Piece]]]:
