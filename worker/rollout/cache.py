@@ -124,7 +124,8 @@ class Cache:
         seen = self._by_row(self._by_group(q) @ prompt_keys.transpose(2, 3)), q @ keys.transpose(2, 3)
         weights = torch.cat(seen, dim=3).add_(self._mask).softmax(dim=3)
         of_prompt, of_own = weights.split([self._prompts.columns, end], dim=3)
-        return (self._by_row(self._by_group(of_prompt) @ prompt_values) + of_own @ values).flatten(1)
+        attended: Tensor = self._by_row(self._by_group(of_prompt) @ prompt_values) + of_own @ values
+        return attended.flatten(1)
 
     def _arrange(self) -> None:
         """Give every row a slot in a grid [G, places], as wide as the largest group."""

@@ -147,7 +147,7 @@ def _prefill(weights: Weights, groups: Sequence[PromptGroup], room: int) -> tupl
     """A cache holding every prompt, and the hidden state [rows, hidden] that predicts each row's first token."""
     sizes = [len(group.seeds_G) for group in groups]
     cache = Cache(weights, sizes, max(len(group.prompt_T) for group in groups), room)
-    ends = []
+    ends: list[Tensor] = []
     for part in _parts(groups):
         packed = pack([(group.prompt_T, ()) for group in part], weights.embed.device)
         computed: list[tuple[Tensor, Tensor]] = []
