@@ -71,6 +71,9 @@ class _Store:
 class Cache:
     """Rows [R] of groups [G] with a prompt each; a group's rows follow one another. They may join and leave at any position."""
 
+    _mask: Tensor
+    """Of the position that `grow` has begun: [R, 1, 1, prompt and own columns]."""
+
     def __init__(self, weights: Weights, sizes_G: Sequence[int], prompt_columns: int, room: int) -> None:
         """For groups of so many rows, whose prompts `fill` puts in. `room` is how many tokens they may come to have soon."""
         self._prompts = _Store(weights, len(sizes_G), prompt_columns, 0)
