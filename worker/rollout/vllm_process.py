@@ -23,7 +23,11 @@ from worker.policy.model import FUSED
 from worker.rollout.base import EngineLost
 from worker.rollout.vllm_worker import OWNER_VARIABLE, WorkerExtension
 
-_DEFAULTS = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_CPU_KVCACHE_SPACE": "2"}
+_DEFAULTS = {
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_CPU_KVCACHE_SPACE": "2",
+    "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",  # by itself it leaves a core to others, which is half of a machine with two
+}
 _FIXED = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # torch is never forked
