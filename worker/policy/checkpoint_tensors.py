@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ class CheckpointTensors:
         with self._open(self._files[name]) as file:
             tensor: Tensor = file.get_tensor(name).to(self._dtype)
             return tensor
+
+    def read(self, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+        """Some of them, file by file, each opened once: quicker than one by one, for tensors of which none is to stay."""
+        for file_name, inside in groupby(sorted(names, key=self._files.__getitem__), key=self._files.__getitem__):
+            with self._open(file_name) as file:
+                for name in inside:
+                    yield name, file.get_tensor(name).to(self._dtype)
 
     def get(self, name: str) -> Tensor | None:
         """The tensor, or None where there is none of the name."""

@@ -130,12 +130,14 @@ def merged_tensors(base: Path, adapter: Path, device: str | torch.device, dtype:
     scale = config["lora_alpha"] / config["r"]
     low = load_file(adapter / "adapter_model.safetensors", device=str(device))
     tensors = CheckpointTensors(base, device, dtype)
-    for name in tensors:
-        layer, _, kind = name.rpartition(".")
-        a, b = (low.get(f"base_model.model.{layer}.lora_{factor}.weight") for factor in "AB")
-        if a is not None and b is not None:
-            tensor = tensors[name]
-            yield name, _add(tensor, b, a, scale, torch.empty_like(tensor)) if kind == "weight" else tensor
+    for name, tensor in tensors.read(name for name in tensors if f"{_adapted(name)}.lora_A.weight" in low):
+        a, b = (low[f"{_adapted(name)}.lora_{factor}.weight"] for factor in "AB")
+        yield name, _add(tensor, b, a, scale, torch.empty_like(tensor)) if name.endswith(".weight") else tensor
+
+
+def _adapted(name: str) -> str:
+    """What `peft` calls the layer of a checkpoint's tensor."""
+    return f"base_model.model.{name.rpartition('.')[0]}"
 
 
 def _add(base: Tensor, b: Tensor, a: Tensor, scale: float, into: Tensor) -> Tensor:
